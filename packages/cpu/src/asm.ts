@@ -1,0 +1,6 @@
+/**
+ * RV64 processor core: interpreter, translator, assembler and disassembler from one description: `asm`.
+ *
+ * @packageDocumentation
+ */
+export {};

@@ -1,0 +1,6 @@
+/**
+ * Virtual machines: harts, memory, devices and firmware.
+ *
+ * @packageDocumentation
+ */
+export {};

@@ -1,0 +1,6 @@
+/**
+ * The contracts between isomorph's packages, and their compliance case lists: `compliance`.
+ *
+ * @packageDocumentation
+ */
+export {};

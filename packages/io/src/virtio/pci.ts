@@ -1,0 +1,6 @@
+/**
+ * Buses, interrupt controllers and devices, virtio among them: `virtio/pci`.
+ *
+ * @packageDocumentation
+ */
+export {};

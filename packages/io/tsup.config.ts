@@ -1,0 +1,5 @@
+import type { Options } from "tsup";
+import { packageConfig } from "../../tsup.base.ts";
+
+const config: Options = packageConfig();
+export default config;

@@ -1,0 +1,6 @@
+/**
+ * Guest memory, RISC-V page tables and TLBs.
+ *
+ * @packageDocumentation
+ */
+export {};

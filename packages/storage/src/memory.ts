@@ -1,0 +1,6 @@
+/**
+ * Block devices: memory, files, copy-on-write overlays: `memory`.
+ *
+ * @packageDocumentation
+ */
+export {};

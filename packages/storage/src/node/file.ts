@@ -1,0 +1,6 @@
+/**
+ * Block devices: memory, files, copy-on-write overlays: `node/file`.
+ *
+ * @packageDocumentation
+ */
+export {};

@@ -1,0 +1,6 @@
+/**
+ * WebAssembly binary encoder and function builder.
+ *
+ * @packageDocumentation
+ */
+export {};
