@@ -1,22 +1,59 @@
+import { playwright } from "@vitest/browser-playwright";
 import { configDefaults, type ViteUserConfig } from "vitest/config";
 
-const conditions = ["@isomorph/source"];
+const condition = "@isomorph/source";
+const resolve = { conditions: [condition, "module", "browser", "development|production"] };
 
 const config: ViteUserConfig = {
-  resolve: { conditions: [...conditions, "module", "browser", "development|production"] },
-  ssr: {
-    resolve: {
-      conditions: [...conditions, "module", "node", "development|production"],
-      externalConditions: conditions,
-    },
-  },
   test: {
-    include: ["{packages,apps}/*/test/**/*.test.ts", "{bench,docs}/test/**/*.test.ts", "test/**/*.test.ts"],
-    exclude: [...configDefaults.exclude, "**/*.browser.test.ts"],
-    environment: "node",
-    pool: "forks",
-    testTimeout: 30_000,
     reporters: ["default", "./scripts/count-reporter.ts"],
+    testTimeout: 30_000,
+    projects: [
+      {
+        extends: true,
+        ssr: {
+          resolve: {
+            conditions: [condition, "module", "node", "development|production"],
+            externalConditions: [condition],
+          },
+        },
+        test: {
+          name: "node",
+          include: [
+            "{packages,apps}/*/test/**/*.test.ts",
+            "{bench,docs}/test/**/*.test.ts",
+            "test/**/*.test.ts",
+          ],
+          exclude: [...configDefaults.exclude, "**/*.browser.test.ts"],
+          environment: "node",
+          pool: "forks",
+        },
+      },
+      {
+        extends: true,
+        resolve,
+        // Cross-origin isolation is what gives a page SharedArrayBuffer.
+        server: {
+          headers: {
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Cross-Origin-Embedder-Policy": "require-corp",
+          },
+        },
+        test: {
+          name: "chromium",
+          include: ["{packages,apps}/*/test/**/*.browser.test.ts"],
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: { executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] },
+            }),
+            instances: [{ browser: "chromium" }],
+          },
+        },
+      },
+    ],
   },
 };
 

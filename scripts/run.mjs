@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { constants } from "node:os";
 
 /**
- * Runs a command to its end on this process's own standard streams and takes over its exit code.
+ * Runs a command to its end on this process's own standard streams, takes over its exit code and returns it.
  * SIGINT and SIGQUIT come from the terminal, which delivers them to the command as well; the others are passed on.
  */
 export function run(command, args, options = {}) {

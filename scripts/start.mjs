@@ -1,6 +1,6 @@
-// `npm start [-- ARGUMENTS]`: sets the clone up, then hands its standard streams to the isomorph command.
+// `npm start [-- ARGUMENTS]`: sets the clone up, then gives its standard streams to `isomorph start ARGUMENTS`.
 import { join } from "node:path";
-import { env, installWorkspace, node, root } from "./bootstrap.mjs";
+import { env, installWorkspace, node, root, say } from "./bootstrap.mjs";
 import { run } from "./run.mjs";
 
 try {
@@ -8,6 +8,6 @@ try {
   const main = join(root, "packages", "cli", "src", "main.ts");
   await run(node, ["--conditions=@isomorph/source", main, "start", ...process.argv.slice(2)], { env });
 } catch (error) {
-  process.stderr.write(`isomorph: ${error.message}\n`);
+  say(error.message);
   process.exitCode = 1;
 }
