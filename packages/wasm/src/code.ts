@@ -1,0 +1,273 @@
+import { ByteSink } from "./bytes.ts";
+import { Float32Ops, Float64Ops } from "./float.ts";
+import { Integer32Ops, Integer64Ops } from "./integer.ts";
+import {
+  type FunctionRef,
+  type I32,
+  type Label,
+  type Result,
+  TOKEN,
+  type Value,
+  type Values,
+  VALUE_TYPE_CODE,
+  type ValueType,
+} from "./types.ts";
+
+/** A local variable of a function. */
+export class Var<T extends ValueType = ValueType> {
+  readonly index: number;
+  readonly type: T;
+  readonly #code: Code;
+
+  constructor(code: Code, index: number, type: T) {
+    this.#code = code;
+    this.index = index;
+    this.type = type;
+  }
+
+  /** Pushes the variable. */
+  get(): Value<T> {
+    this.#code.localGet(this.index);
+    return TOKEN;
+  }
+  /** Pops into the variable. */
+  set(_value: Value<T>): void {
+    this.#code.localSet(this.index);
+  }
+  /** Copies the top of the stack into the variable. */
+  tee(_value: Value<T>): Value<T> {
+    this.#code.localTee(this.index);
+    return TOKEN;
+  }
+}
+
+const TYPES = ["i32", "i64", "f32", "f64"] as const;
+
+/**
+ * Emits the body of one function. Every method appends its instruction at once; nothing is built in between, so a
+ * translator can emit with no garbage. Structure is checked by the engine's validator, order by the caller.
+ */
+export class Code {
+  /** Instructions so far. */
+  readonly sink: ByteSink = new ByteSink();
+  readonly i32: Integer32Ops = new Integer32Ops(this);
+  readonly i64: Integer64Ops = new Integer64Ops(this);
+  readonly f32: Float32Ops = new Float32Ops(this);
+  readonly f64: Float64Ops = new Float64Ops(this);
+  #depth = 0;
+  #localTypes: ValueType[] = [];
+  #paramCount = 0;
+  readonly #free: Record<ValueType, Var[]> = { i32: [], i64: [], f32: [], f64: [] };
+  #scopes: Var[][] = [];
+
+  /** Starts a new function with these parameters and forgets the old one. Returns the parameters. */
+  start<const P extends readonly ValueType[]>(params: P): { readonly [K in keyof P]: Var<P[K]> } {
+    this.sink.clear();
+    this.#depth = 0;
+    this.#localTypes = [...params];
+    this.#paramCount = params.length;
+    this.#scopes = [];
+    for (const type of TYPES) this.#free[type].length = 0;
+    return params.map((type, index) => new Var(this, index, type)) as { readonly [K in keyof P]: Var<P[K]> };
+  }
+
+  /** Appends the finished function (locals, instructions, end) to a code section. */
+  finish(section: ByteSink): void {
+    this.sink.u8(0x0b);
+    const header = new ByteSink(64);
+    const runs: { type: ValueType; count: number }[] = [];
+    for (const type of this.#localTypes.slice(this.#paramCount)) {
+      const last = runs.at(-1);
+      if (last?.type === type) last.count++;
+      else runs.push({ type, count: 1 });
+    }
+    header.u32(runs.length);
+    for (const { type, count } of runs) {
+      header.u32(count);
+      header.u8(VALUE_TYPE_CODE[type]);
+    }
+    section.u32(header.length + this.sink.length);
+    section.append(header.bytes, header.length);
+    section.append(this.sink.bytes, this.sink.length);
+  }
+
+  // Variables.
+
+  /** A variable with an undefined value, until the enclosing {@link scope} ends. */
+  var<T extends ValueType>(type: T): Var<T> {
+    let variable = this.#free[type].pop() as Var<T> | undefined;
+    if (variable === undefined) {
+      variable = new Var(this, this.#localTypes.length, type);
+      this.#localTypes.push(type);
+    }
+    this.#scopes.at(-1)?.push(variable as Var);
+    return variable;
+  }
+
+  /** A variable that holds the value on top of the stack. */
+  let32(value: I32): Var<"i32"> {
+    const variable = this.var("i32");
+    variable.set(value);
+    return variable;
+  }
+  let64(value: Value<"i64">): Var<"i64"> {
+    const variable = this.var("i64");
+    variable.set(value);
+    return variable;
+  }
+
+  /** Runs `body`; variables made in it are free for reuse afterwards. */
+  scope<R>(body: () => R): R {
+    this.#scopes.push([]);
+    const result = body();
+    for (const variable of this.#scopes.pop() ?? []) this.#free[variable.type].push(variable);
+    return result;
+  }
+
+  localGet(index: number): void {
+    this.sink.u8(0x20);
+    this.sink.u32(index);
+  }
+  localSet(index: number): void {
+    this.sink.u8(0x21);
+    this.sink.u32(index);
+  }
+  localTee(index: number): void {
+    this.sink.u8(0x22);
+    this.sink.u32(index);
+  }
+
+  // Structured control.
+
+  /** Opens a block that ends at the matching {@link end}; a branch to it goes there. */
+  beginBlock(result?: ValueType): Label {
+    return this.#open(0x02, result);
+  }
+  /** Opens a loop; a branch to it starts it again. */
+  beginLoop(result?: ValueType): Label {
+    return this.#open(0x03, result);
+  }
+  /** Opens an if on the condition on the stack. */
+  beginIf(_condition: I32, result?: ValueType): Label {
+    return this.#open(0x04, result);
+  }
+  else(): void {
+    this.sink.u8(0x05);
+  }
+  end(): void {
+    this.#depth--;
+    this.sink.u8(0x0b);
+  }
+
+  #open(opcode: number, result?: ValueType): Label {
+    this.sink.u8(opcode);
+    this.sink.u8(result === undefined ? 0x40 : VALUE_TYPE_CODE[result]);
+    return this.#depth++ as Label;
+  }
+
+  block(body: (label: Label) => void): void {
+    body(this.beginBlock());
+    this.end();
+  }
+  loop(body: (label: Label) => void): void {
+    body(this.beginLoop());
+    this.end();
+  }
+  if(condition: I32, then: () => void, otherwise?: () => void): void {
+    this.beginIf(condition);
+    then();
+    if (otherwise !== undefined) {
+      this.else();
+      otherwise();
+    }
+    this.end();
+  }
+  /** A conditional with a value. */
+  choose<T extends ValueType>(
+    type: T,
+    condition: I32,
+    then: () => Value<T>,
+    otherwise: () => Value<T>,
+  ): Value<T> {
+    this.beginIf(condition, type);
+    then();
+    this.else();
+    otherwise();
+    this.end();
+    return TOKEN;
+  }
+  /** The first value if the condition is not zero, else the second; both are evaluated. */
+  select<T extends ValueType>(_whenTrue: Value<T>, _whenFalse: Value<T>, _condition: I32): Value<T> {
+    this.sink.u8(0x1b);
+    return TOKEN;
+  }
+
+  br(label: Label): void {
+    this.sink.u8(0x0c);
+    this.sink.u32(this.#depth - 1 - label);
+  }
+  brIf(label: Label, _condition: I32): void {
+    this.sink.u8(0x0d);
+    this.sink.u32(this.#depth - 1 - label);
+  }
+  /** Branches to the label at the index on the stack, or to `otherwise` past the end. */
+  brTable(_index: I32, labels: readonly Label[], otherwise: Label): void {
+    this.sink.u8(0x0e);
+    this.sink.u32(labels.length);
+    for (const label of labels) this.sink.u32(this.#depth - 1 - label);
+    this.sink.u32(this.#depth - 1 - otherwise);
+  }
+  /** Leaves the function with the value on the stack, if it has one. */
+  return(_value?: Value<ValueType>): void {
+    this.sink.u8(0x0f);
+  }
+  unreachable(): void {
+    this.sink.u8(0x00);
+  }
+  drop(_value: Value<ValueType>): void {
+    this.sink.u8(0x1a);
+  }
+
+  call<const P extends readonly ValueType[], R extends ValueType | undefined>(
+    target: FunctionRef<P, R>,
+    ..._arguments: Values<P>
+  ): Result<R> {
+    this.sink.u8(0x10);
+    this.sink.u32(target.index);
+    return TOKEN as Result<R>;
+  }
+
+  /** Calls through table 0. The arguments come first on the stack, then the element index. */
+  callIndirect<const P extends readonly ValueType[], R extends ValueType | undefined>(
+    signature: { readonly typeIndex: number; readonly params: P; readonly result: R },
+    _arguments: Values<P>,
+    _index: I32,
+  ): Result<R> {
+    this.sink.u8(0x11);
+    this.sink.u32(signature.typeIndex);
+    this.sink.u32(0);
+    return TOKEN as Result<R>;
+  }
+
+  /** Emits a load or store of memory 0, with the byte alignment hint: the address may have any alignment. */
+  memoryAccess(opcode: number, offset: number): void {
+    this.sink.u8(opcode);
+    this.sink.u8(0);
+    this.sink.u32(offset);
+  }
+  /** Copies `length` bytes within memory 0 (`memory.copy`). */
+  memoryCopy(_destination: I32, _source: I32, _length: I32): void {
+    this.#bulk(10);
+    this.sink.u8(0);
+    this.sink.u8(0);
+  }
+  /** Fills `length` bytes of memory 0 with a byte (`memory.fill`). */
+  memoryFill(_destination: I32, _byte: I32, _length: I32): void {
+    this.#bulk(11);
+    this.sink.u8(0);
+  }
+  #bulk(opcode: number): void {
+    this.sink.u8(0xfc);
+    this.sink.u32(opcode);
+  }
+}

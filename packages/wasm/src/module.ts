@@ -1,0 +1,199 @@
+import { ByteSink } from "./bytes.ts";
+import { Code, type Var } from "./code.ts";
+import { type FunctionRef, type Result, VALUE_TYPE_CODE, type ValueType } from "./types.ts";
+
+/** A function type of a module, for indirect calls. */
+export interface Signature<P extends readonly ValueType[], R extends ValueType | undefined> {
+  readonly typeIndex: number;
+  readonly params: P;
+  readonly result: R;
+}
+
+/** Limits of a memory or table. */
+export interface Limits {
+  readonly min: number;
+  readonly max?: number;
+  /** Memories only: may be shared between threads; needs `max`. */
+  readonly shared?: boolean;
+}
+
+type Body<P extends readonly ValueType[], R extends ValueType | undefined> = (
+  code: Code,
+  params: { readonly [K in keyof P]: Var<P[K]> },
+) => Result<R>;
+
+/**
+ * Assembles a WebAssembly module (core specification 2.0, section 5.5). Imports come first, then functions in the
+ * order in which they are declared; bodies may follow in any order, once each.
+ */
+export class ModuleBuilder {
+  readonly #types = new ByteSink();
+  #typeCount = 0;
+  readonly #typeIndices = new Map<string, number>();
+  readonly #imports = new ByteSink();
+  #importCount = 0;
+  #importedFunctions = 0;
+  readonly #declared: { typeIndex: number; body: Uint8Array | undefined; name: string }[] = [];
+  readonly #exports = new ByteSink();
+  #exportCount = 0;
+  readonly #elements: { offset: number; functions: readonly FunctionRef[] }[] = [];
+  readonly #code: Code = new Code();
+
+  /** The index of a function type, made on first use. */
+  signature<const P extends readonly ValueType[], R extends ValueType | undefined>(
+    params: P,
+    result: R,
+  ): Signature<P, R> {
+    const key = `${params.join()}>${result ?? ""}`;
+    let typeIndex = this.#typeIndices.get(key);
+    if (typeIndex === undefined) {
+      typeIndex = this.#typeCount++;
+      this.#typeIndices.set(key, typeIndex);
+      this.#types.u8(0x60);
+      this.#types.u32(params.length);
+      for (const type of params) this.#types.u8(VALUE_TYPE_CODE[type]);
+      this.#types.u32(result === undefined ? 0 : 1);
+      if (result !== undefined) this.#types.u8(VALUE_TYPE_CODE[result]);
+    }
+    return { typeIndex, params, result };
+  }
+
+  importFunction<const P extends readonly ValueType[], R extends ValueType | undefined = undefined>(
+    module: string,
+    name: string,
+    params: P,
+    result?: R,
+  ): FunctionRef<P, R> {
+    if (this.#declared.length > 0) throw new TypeError(`import ${module}.${name} comes after a function`);
+    const { typeIndex } = this.signature(params, result as R);
+    this.#import(module, name, 0x00);
+    this.#imports.u32(typeIndex);
+    return { index: this.#importedFunctions++, params, result: result as R };
+  }
+
+  importMemory(module: string, name: string, limits: Limits): void {
+    this.#import(module, name, 0x02);
+    this.#limits(limits);
+  }
+
+  importTable(module: string, name: string, limits: Limits): void {
+    this.#import(module, name, 0x01);
+    this.#imports.u8(0x70);
+    this.#limits(limits);
+  }
+
+  #import(module: string, name: string, kind: number): void {
+    this.#importCount++;
+    this.#imports.name(module);
+    this.#imports.name(name);
+    this.#imports.u8(kind);
+  }
+
+  #limits({ min, max, shared }: Limits): void {
+    this.#imports.u8(shared === true ? 0x03 : max === undefined ? 0x00 : 0x01);
+    this.#imports.u32(min);
+    if (max !== undefined) this.#imports.u32(max);
+  }
+
+  /** Reserves a function, so that others can call it before its body is there. */
+  declare<const P extends readonly ValueType[], R extends ValueType | undefined = undefined>(
+    name: string,
+    params: P,
+    result?: R,
+  ): FunctionRef<P, R> {
+    const { typeIndex } = this.signature(params, result as R);
+    this.#declared.push({ typeIndex, body: undefined, name });
+    return { index: this.#importedFunctions + this.#declared.length - 1, params, result: result as R };
+  }
+
+  /** Gives a declared function its body. The value that `body` returns is the function's result. */
+  define<P extends readonly ValueType[], R extends ValueType | undefined>(
+    target: FunctionRef<P, R>,
+    body: Body<P, R>,
+  ): void {
+    body(this.#code, this.#code.start(target.params));
+    this.#finish(target.index);
+  }
+
+  /** Declares and defines in one step. */
+  function<const P extends readonly ValueType[], R extends ValueType | undefined = undefined>(
+    name: string,
+    params: P,
+    result: R,
+    body: Body<P, R>,
+  ): FunctionRef<P, R> {
+    const target = this.declare(name, params, result);
+    this.define(target, body);
+    return target;
+  }
+
+  /** Takes the body that was emitted into `code` by someone else. */
+  defineFrom(target: FunctionRef, code: Code): void {
+    const section = new ByteSink(code.sink.length + 64);
+    code.finish(section);
+    this.#declaredAt(target.index).body = section.toBytes();
+  }
+
+  #finish(index: number): void {
+    const section = new ByteSink(this.#code.sink.length + 64);
+    this.#code.finish(section);
+    const entry = this.#declaredAt(index);
+    if (entry.body !== undefined) throw new TypeError(`function ${entry.name} is defined twice`);
+    entry.body = section.toBytes();
+  }
+
+  #declaredAt(index: number): { typeIndex: number; body: Uint8Array | undefined; name: string } {
+    const entry = this.#declared[index - this.#importedFunctions];
+    if (entry === undefined) throw new RangeError(`no declared function has index ${index}`);
+    return entry;
+  }
+
+  export(name: string, target: FunctionRef): void {
+    this.#exportCount++;
+    this.#exports.name(name);
+    this.#exports.u8(0x00);
+    this.#exports.u32(target.index);
+  }
+
+  /** Puts functions into table 0 from `offset` on when the module is instantiated. */
+  element(offset: number, functions: readonly FunctionRef[]): void {
+    this.#elements.push({ offset, functions });
+  }
+
+  toBytes(): Uint8Array<ArrayBuffer> {
+    const out = new ByteSink(65536);
+    for (const byte of [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]) out.u8(byte);
+    const section = (id: number, count: number, contents: ByteSink): void => {
+      if (count === 0) return;
+      const body = new ByteSink(contents.length + 5);
+      body.u32(count);
+      body.append(contents.bytes, contents.length);
+      out.u8(id);
+      out.sized(body);
+    };
+    section(1, this.#typeCount, this.#types);
+    section(2, this.#importCount, this.#imports);
+    const functions = new ByteSink();
+    const bodies = new ByteSink(65536);
+    for (const { typeIndex, body, name } of this.#declared) {
+      if (body === undefined) throw new TypeError(`function ${name} has no body`);
+      functions.u32(typeIndex);
+      bodies.append(body, body.length);
+    }
+    section(3, this.#declared.length, functions);
+    section(7, this.#exportCount, this.#exports);
+    const elements = new ByteSink();
+    for (const { offset, functions: members } of this.#elements) {
+      elements.u8(0x00);
+      elements.u8(0x41);
+      elements.s32(offset);
+      elements.u8(0x0b);
+      elements.u32(members.length);
+      for (const member of members) elements.u32(member.index);
+    }
+    section(9, this.#elements.length, elements);
+    section(10, this.#declared.length, bodies);
+    return out.toBytes();
+  }
+}
+
