@@ -1,0 +1,24 @@
+import { cpus } from "node:os";
+import { benchmarks } from "./benchmarks.ts";
+import { describeCost, runPaired } from "./paired.ts";
+
+const [name, ...rest] = process.argv.slice(2);
+const benchmark = benchmarks.find((candidate) => candidate.name === name);
+
+if (name === undefined) {
+  for (const { name, peer, description } of benchmarks)
+    console.log(`${name}\t${description} (peer: ${peer})`);
+} else if (benchmark === undefined || rest.length > 0) {
+  const names = benchmarks.map((candidate) => candidate.name).join(", ");
+  console.error(`isomorph: usage: npm run bench -- NAME, with NAME one of: ${names}`);
+  process.exitCode = 2;
+} else {
+  const { metric, peer, rounds } = benchmark;
+  console.log(`${benchmark.description}`);
+  console.log(`${cpus().length} x ${cpus()[0]?.model ?? "unknown CPU"}, Node ${process.version}`);
+  const outcome = await runPaired(benchmark, (line) => console.log(line));
+  console.log(`medians of ${rounds} rounds; the ratio is that of ${metric} time`);
+  console.log(`isomorph: ${describeCost(outcome.ours)}`);
+  console.log(`${peer}: ${describeCost(outcome.theirs)}`);
+  console.log(`${name}: ${outcome.ratio.toFixed(2)}x of ${peer}`);
+}
