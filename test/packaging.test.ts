@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { buildPackages } from "./build.ts";
 import { filesUnder, packages, runTool } from "./workspace.ts";
 
 const limit = 300_000;
@@ -11,8 +12,7 @@ let scratch = "";
 
 beforeAll(async () => {
   scratch = mkdtempSync(join(tmpdir(), "isomorph-pack-"));
-  const built = await runTool("turbo", ["run", "build", "--filter=./packages/*"]);
-  expect(built, built.output).toMatchObject({ code: 0 });
+  await buildPackages();
 }, limit);
 
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
