@@ -37,12 +37,12 @@ const browserNames = new Set([
 ]);
 
 /** The specifiers that a source imports, type imports and dynamic ones included. */
-export function importsOf(text: string): string[] {
+function importsOf(text: string): string[] {
   return ts.preProcessFile(text, true, true).importedFiles.map((file) => file.fileName);
 }
 
 /** The browser's names that a source uses without having declared or imported them. */
-export function browserNamesIn(text: string): string[] {
+function browserNamesIn(text: string): string[] {
   const source = ts.createSourceFile("source.ts", text, ts.ScriptTarget.ESNext, true);
   const used = new Set<string>();
   const declared = new Set<string>();

@@ -25,7 +25,7 @@ test(
 test(
   "knip finds no unused file, export or dependency, and none that is not declared",
   async () => {
-    const result = await runTool("knip", ["--no-progress"]);
+    const result = await runTool("knip", ["--no-progress", "--no-config-hints"]);
     expect(result, result.output).toMatchObject({ code: 0 });
   },
   limit,

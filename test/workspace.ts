@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 export const root: string = dirname(dirname(fileURLToPath(import.meta.url)));
 
-export interface Manifest {
+interface Manifest {
   readonly name: string;
   readonly version: string;
   readonly private?: boolean;
@@ -61,6 +61,7 @@ export function runTool(program: string, args: readonly string[], cwd: string = 
     FORCE_COLOR: undefined,
     NODE_OPTIONS: undefined,
     VITEST: undefined,
+    ISOMORPH_COUNT_FILE: undefined,
     TURBO_TELEMETRY_DISABLED: "1",
     DO_NOT_TRACK: "1",
   };
