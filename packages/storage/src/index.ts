@@ -1,6 +1,8 @@
 /**
- * Block devices: memory, files, copy-on-write overlays.
+ * Block devices that run anywhere: in memory, read-only views, copy-on-write overlays. Files are in `./node/file`.
  *
  * @packageDocumentation
  */
-export {};
+export { type MemoryDisk, type MemoryDiskOptions, type MemoryDiskStats, memoryDisk } from "./memory.ts";
+export { type Overlay, type OverlayOptions, type OverlayStats, overlay } from "./overlay.ts";
+export { type ReadOnlyViewOptions, readOnlyView } from "./read-only.ts";

@@ -1,6 +1,0 @@
-/**
- * The contracts between isomorph's packages, and their compliance case lists: `compliance`.
- *
- * @packageDocumentation
- */
-export {};
