@@ -3,4 +3,22 @@
  *
  * @packageDocumentation
  */
-export {};
+export {
+  encodePte,
+  encodeSatp,
+  isCanonical,
+  type PageTableFormat,
+  Pte,
+  pageSizeAt,
+  pteAddress,
+  Satp,
+  SV39,
+  SV48,
+  SV57,
+  vpnIndex,
+} from "./formats.ts";
+export { type HartBlocks, MachineMemory, type MachineMemoryOptions, PAGE_SIZE } from "./machine-memory.ts";
+export { defineMmu, type MmuFunctions } from "./mmu.ts";
+export type { MmuImports, MmuOptions } from "./options.ts";
+export { PageTableBuilder, type PageTableBuilderOptions } from "./page-table-builder.ts";
+export { Access, MMU_STATE_END, MMU_STATE_START, MmuState, PageFlag, TLB_ENTRIES, Tlb } from "./state.ts";

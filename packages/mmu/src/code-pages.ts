@@ -1,0 +1,69 @@
+import type { FunctionRef, ModuleBuilder } from "@isomorph/wasm";
+import { PAGE_BITS } from "./formats.ts";
+import type { MmuOptions } from "./options.ts";
+import { PageFlag, TLB_ENTRIES, Tlb } from "./state.ts";
+
+/** The flags of RAM pages, as WebAssembly functions. */
+export interface PageFunctions {
+  /** (ramOffset, length): the guest is about to write a range within one page. */
+  readonly touch: FunctionRef<readonly ["i32", "i32"]>;
+  /** (ramOffset): from now on `codeWritten` hears of stores to the page. */
+  readonly protectCode: FunctionRef<readonly ["i32"]>;
+}
+
+export function definePages(module: ModuleBuilder, options: MmuOptions): PageFunctions {
+  const { pageFlagsOffset, ramOffset, harts, imports } = options;
+
+  const touch = module.function("touch", ["i32", "i32"], undefined, (c, [offset, length]) => {
+    const page = c.let32(c.i32.shrU(offset.get(), PAGE_BITS));
+    c.if(c.i32.and(c.i32.load8U(page.get(), pageFlagsOffset), PageFlag.CODE), () => {
+      c.call(imports.codeWritten, offset.get(), length.get());
+    });
+    c.i32.store8(
+      page.get(),
+      c.i32.or(c.i32.load8U(page.get(), pageFlagsOffset), PageFlag.DIRTY),
+      pageFlagsOffset,
+    );
+  });
+
+  /** Removes the page's write tags from one TLB. */
+  const strip = module.function("stripWriteTags", ["i32", "i32"], undefined, (c, [state, host]) => {
+    const left = c.let32(c.i32.const(TLB_ENTRIES));
+    const entry = c.let32(c.i32.add(state.get(), Tlb.START));
+    const tag = c.var("i32");
+    c.loop((next) => {
+      c.if(c.i32.eqz(c.i32.eqz(tag.tee(c.i32.load(entry.get(), Tlb.WRITE)))), () => {
+        // A tag's low 32 bits and the addend give the host address, the tag's context being below the page's bits.
+        c.if(
+          c.i32.eq(
+            c.i32.and(
+              c.i32.add(c.i32.and(tag.get(), -1 << PAGE_BITS), c.i32.load(entry.get(), Tlb.ADDEND)),
+              -1 << PAGE_BITS,
+            ),
+            host.get(),
+          ),
+          () => c.i64.store(entry.get(), 0, Tlb.WRITE),
+        );
+      });
+      entry.set(c.i32.add(entry.get(), Tlb.ENTRY_SIZE));
+      left.set(c.i32.sub(left.get(), 1));
+      c.brIf(next, left.get());
+    });
+  });
+
+  const protectCode = module.function("protectCode", ["i32"], undefined, (c, [offset]) => {
+    const page = c.let32(c.i32.shrU(offset.get(), PAGE_BITS));
+    const flags = c.let32(c.i32.load8U(page.get(), pageFlagsOffset));
+    c.if(c.i32.and(flags.get(), PageFlag.CODE), () => c.return());
+    c.i32.store8(page.get(), c.i32.or(flags.get(), PageFlag.CODE), pageFlagsOffset);
+    const host = c.let32(c.i32.add(c.i32.and(offset.get(), -1 << PAGE_BITS), ramOffset));
+    const hart = c.let32(c.i32.const(0));
+    c.loop((next) => {
+      c.call(strip, c.i32.add(c.i32.mul(hart.get(), harts.stride), harts.start), host.get());
+      hart.set(c.i32.add(hart.get(), 1));
+      c.brIf(next, c.i32.ltU(hart.get(), harts.count));
+    });
+  });
+
+  return { touch, protectCode };
+}

@@ -1,0 +1,210 @@
+import type { Code, FunctionRef, I32, ModuleBuilder, Var } from "@isomorph/wasm";
+import { dataMode } from "./contexts.ts";
+import { PAGE_BITS, Pte } from "./formats.ts";
+import type { MmuOptions } from "./options.ts";
+import { PMP_PARTIAL, type PmpFunctions } from "./pmp.ts";
+import { LEAF_SUPERPAGE, Private } from "./private-state.ts";
+import { Access, MmuState, PageFlag, TLB_ENTRIES, Tlb } from "./state.ts";
+import { accessKind, PROBE, ramOffsetOf, type WalkerFunctions } from "./walker.ts";
+
+/**
+ * (state, va, size, access): the host address of `size` bytes within one page, for an access that may happen there;
+ * fills the TLB. 0 with FAULT set after a fault; 0 with FAULT as it was and PHYSICAL set when the access is allowed
+ * but not to RAM. A store is announced to page tracking. With {@link PROBE} in the access code nothing changes.
+ */
+export type ResolveFunction = FunctionRef<readonly ["i32", "i64", "i32", "i32"], "i32">;
+
+const PAGE_MASK: number = -1 << PAGE_BITS;
+const WRITABLE: number = Pte.W | Pte.D;
+
+/** The TLB entry of a virtual address. */
+export function entryOf(c: Code, state: Var<"i32">, va: Var<"i64">): I32 {
+  return c.i32.add(
+    c.i32.add(
+      state.get(),
+      c.i32.shl(
+        c.i32.and(c.i32.wrapI64(c.i64.shrU(va.get(), PAGE_BITS)), TLB_ENTRIES - 1),
+        Math.log2(Tlb.ENTRY_SIZE),
+      ),
+    ),
+    Tlb.START,
+  );
+}
+
+/** (state, va, kind): the tag with which the page would hit now. */
+function defineTag(module: ModuleBuilder): FunctionRef<readonly ["i32", "i64", "i32"], "i64"> {
+  return module.function("tag", ["i32", "i64", "i32"], "i64", (c, [state, va, kind]) =>
+    c.i64.or(
+      c.i64.and(va.get(), PAGE_MASK),
+      c.choose(
+        "i64",
+        c.i32.eq(kind.get(), Access.FETCH),
+        () => c.i64.load(state.get(), MmuState.FETCH_CONTEXT),
+        () => c.i64.load(state.get(), MmuState.DATA_CONTEXT),
+      ),
+    ),
+  );
+}
+
+export function defineResolve(
+  module: ModuleBuilder,
+  options: MmuOptions,
+  pmp: PmpFunctions,
+  touch: FunctionRef<readonly ["i32", "i32"]>,
+  { translate, raise }: WalkerFunctions,
+): ResolveFunction {
+  const tag = defineTag(module);
+  const fill = defineFill(module, options, tag);
+
+  const miss = module.function(
+    "resolveMiss",
+    ["i32", "i64", "i32", "i32"],
+    "i32",
+    (c, [state, va, size, access]) => {
+      const kind = c.let32(accessKind(c, access));
+      const mode = c.let32(
+        c.choose(
+          "i32",
+          c.i32.eq(kind.get(), Access.FETCH),
+          () => c.i32.load(state.get(), MmuState.MODE),
+          () => dataMode(c, state),
+        ),
+      );
+      const address = c.let64(c.call(translate, state.get(), va.get(), access.get(), mode.get()));
+      c.if(c.i64.ltS(address.get(), 0), () => c.return(c.i32.const(0)));
+      // A page may be entered into the TLB when one PMP entry, or none, governs all of it.
+      const pageMatch = c.let32(
+        c.call(pmp.match, state.get(), c.i64.and(address.get(), PAGE_MASK), c.i64.const(1 << PAGE_BITS)),
+      );
+      const match = c.let32(
+        c.choose(
+          "i32",
+          c.i32.eq(pageMatch.get(), PMP_PARTIAL),
+          () => c.call(pmp.match, state.get(), address.get(), c.i64.extendI32U(size.get())),
+          () => pageMatch.get(),
+        ),
+      );
+      const offset = c.let64(ramOffsetOf(c, address, options));
+      const isDevice = c.let32(c.i64.geU(offset.get(), options.ramSize));
+      c.if(
+        c.i32.or(
+          c.i32.eqz(c.call(pmp.allows, match.get(), kind.get(), mode.get())),
+          c.i32.and(isDevice.get(), c.i32.eq(kind.get(), Access.FETCH)),
+        ),
+        () => {
+          c.call(raise, state.get(), va.get(), access.get(), c.i32.const(0));
+          c.return(c.i32.const(0));
+        },
+      );
+      c.if(isDevice.get(), () => {
+        c.i64.store(state.get(), address.get(), Private.PHYSICAL);
+        c.return(c.i32.const(0));
+      });
+      const host = c.let32(c.i32.add(c.i32.wrapI64(offset.get()), options.ramOffset));
+      c.if(c.i32.and(access.get(), PROBE), () => c.return(host.get()));
+      c.if(c.i32.eq(kind.get(), Access.WRITE), () => c.call(touch, c.i32.wrapI64(offset.get()), size.get()));
+      c.if(c.i32.ne(pageMatch.get(), PMP_PARTIAL), () => {
+        // What the leaf allows and PMP does not must not be entered: R and W, the only two entered together.
+        c.i32.store(
+          state.get(),
+          c.i32.and(
+            c.i32.load(state.get(), Private.LEAF),
+            c.i32.or(
+              c.i32.or(
+                c.i32.const(~(Pte.R | Pte.W)),
+                c.i32.shl(c.call(pmp.allows, match.get(), c.i32.const(Access.READ), mode.get()), 1),
+              ),
+              c.i32.shl(c.call(pmp.allows, match.get(), c.i32.const(Access.WRITE), mode.get()), 2),
+            ),
+          ),
+          Private.LEAF,
+        );
+        c.call(fill, state.get(), va.get(), c.i32.wrapI64(offset.get()), kind.get());
+      });
+      return host.get();
+    },
+  );
+
+  return module.function("resolve", ["i32", "i64", "i32", "i32"], "i32", (c, [state, va, size, access]) => {
+    const kind = c.let32(accessKind(c, access));
+    const entry = c.let32(entryOf(c, state, va));
+    c.if(
+      c.i64.eq(
+        c.i64.load(c.i32.add(entry.get(), c.i32.shl(kind.get(), 3))),
+        c.call(tag, state.get(), va.get(), kind.get()),
+      ),
+      () => c.return(c.i32.add(c.i32.wrapI64(va.get()), c.i32.load(entry.get(), Tlb.ADDEND))),
+    );
+    return c.call(miss, state.get(), va.get(), size.get(), access.get());
+  });
+}
+
+/** (state, va, ramOffset, kind): enters the page of the last translation, with the rights in LEAF. */
+function defineFill(
+  module: ModuleBuilder,
+  { ramOffset, pageFlagsOffset }: MmuOptions,
+  tag: FunctionRef<readonly ["i32", "i64", "i32"], "i64">,
+): FunctionRef<readonly ["i32", "i64", "i32", "i32"]> {
+  return module.function(
+    "fillTlb",
+    ["i32", "i64", "i32", "i32"],
+    undefined,
+    (c, [state, va, offset, kind]) => {
+      const entry = c.let32(entryOf(c, state, va));
+      const leaf = c.let32(c.i32.load(state.get(), Private.LEAF));
+      const value = c.let64(c.call(tag, state.get(), va.get(), kind.get()));
+      const addend = c.let32(c.i32.sub(c.i32.add(offset.get(), ramOffset), c.i32.wrapI64(va.get())));
+      // Tags share the addend and nothing else: those of other pages or contexts may stay if it is the same.
+      c.if(c.i32.ne(c.i32.load(entry.get(), Tlb.ADDEND), addend.get()), () => {
+        c.i64.store(entry.get(), 0, Tlb.READ);
+        c.i64.store(entry.get(), 0, Tlb.WRITE);
+        c.i64.store(entry.get(), 0, Tlb.FETCH);
+        c.i32.store(entry.get(), addend.get(), Tlb.ADDEND);
+      });
+      c.if(
+        c.i32.eq(kind.get(), Access.FETCH),
+        () => c.i64.store(entry.get(), value.get(), Tlb.FETCH),
+        () => {
+          c.if(c.i32.and(leaf.get(), Pte.R), () => c.i64.store(entry.get(), value.get(), Tlb.READ));
+          // A store has made the page dirty; a load enters a write tag only if it was, so as to dirty nothing.
+          const isQuietlyWritable = c.i32.eq(
+            c.i32.load8U(c.i32.shrU(offset.get(), PAGE_BITS), pageFlagsOffset),
+            PageFlag.DIRTY,
+          );
+          c.if(c.i32.and(isQuietlyWritable, c.i32.eq(c.i32.and(leaf.get(), WRITABLE), WRITABLE)), () =>
+            c.i64.store(entry.get(), value.get(), Tlb.WRITE),
+          );
+        },
+      );
+      c.if(
+        c.i32.and(
+          c.i32.eqz(c.i32.and(leaf.get(), Pte.G)),
+          c.i64.eq(c.i64.load(state.get(), Private.SUPERVISOR), c.i64.and(value.get(), ~PAGE_MASK)),
+        ),
+        () => c.i32.store(state.get(), 1, Private.SUPERVISOR_HOLDS_LOCAL),
+      );
+      c.if(c.i32.and(leaf.get(), LEAF_SUPERPAGE), () => {
+        const bit = c.let32(superpageHash(c, va));
+        const byte = c.let32(c.i32.add(state.get(), c.i32.shrU(bit.get(), 3)));
+        c.i32.store8(
+          byte.get(),
+          c.i32.or(
+            c.i32.load8U(byte.get(), Private.SUPERPAGES),
+            c.i32.shl(c.i32.const(1), c.i32.and(bit.get(), 7)),
+          ),
+          Private.SUPERPAGES,
+        );
+      });
+    },
+  );
+}
+
+/** The bit for the 1 GiB range around an address. No two ranges of Sv39 share one. */
+export function superpageHash(c: Code, va: Var<"i64">): I32 {
+  return c.i32.and(
+    c.i32.wrapI64(
+      c.i64.xor(c.i64.xor(c.i64.shrU(va.get(), 30), c.i64.shrU(va.get(), 39)), c.i64.shrU(va.get(), 48)),
+    ),
+    511,
+  );
+}
