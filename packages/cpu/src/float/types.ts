@@ -1,0 +1,71 @@
+import type { FunctionRef } from "@isomorph/wasm";
+
+/** How a format's bits travel: singles and narrower in an i32, doubles in an i64. */
+export type Carrier = "i32" | "i64";
+
+/** `(state, a, b, rm) → bits` */
+export type BinaryFunction<B extends Carrier> = FunctionRef<readonly ["i32", B, B, "i32"], B>;
+/** `(state, a, b) → bits` */
+export type SelectFunction<B extends Carrier> = FunctionRef<readonly ["i32", B, B], B>;
+/** `(state, a, b) → 0 or 1` */
+export type CompareFunction<B extends Carrier> = FunctionRef<readonly ["i32", B, B], "i64">;
+/** `(state, a, rm) → x register` */
+export type ToIntegerFunction<B extends Carrier> = FunctionRef<readonly ["i32", B, "i32"], "i64">;
+/** `(state, x register, rm) → bits` */
+export type FromIntegerFunction<B extends Carrier> = FunctionRef<readonly ["i32", "i64", "i32"], B>;
+
+/**
+ * Arithmetic of one format. The first parameter of every function is the host address of the hart's block, where
+ * exception flags are accrued. Floating-point operands and results are raw bits without NaN boxing; every NaN
+ * result is the canonical one. `rm` is a resolved rounding mode, 0 to 4: what any other value does is unspecified
+ * (but no trap). x registers are whole: 32-bit results are sign-extended, of 32-bit operands the low half counts.
+ */
+export interface FormatFunctions<B extends Carrier> {
+  readonly add: BinaryFunction<B>;
+  readonly sub: BinaryFunction<B>;
+  readonly mul: BinaryFunction<B>;
+  readonly div: BinaryFunction<B>;
+  /** `(state, a, rm) → bits` */
+  readonly sqrt: FunctionRef<readonly ["i32", B, "i32"], B>;
+  /** `(state, a, b, c, rm) → bits` of a·b + c, rounded once; negate operands for the other three instructions. */
+  readonly fma: FunctionRef<readonly ["i32", B, B, B, "i32"], B>;
+  /** IEEE 754-2019 minimumNumber, with -0 below +0. */
+  readonly min: SelectFunction<B>;
+  readonly max: SelectFunction<B>;
+  /** Quiet comparison: only a signaling NaN is invalid. */
+  readonly eq: CompareFunction<B>;
+  /** Signaling comparisons: any NaN is invalid. */
+  readonly lt: CompareFunction<B>;
+  readonly le: CompareFunction<B>;
+  /** `(state, a) → 10-bit mask` as FCLASS gives it. */
+  readonly classify: FunctionRef<readonly ["i32", B], "i64">;
+  readonly toI32: ToIntegerFunction<B>;
+  readonly toU32: ToIntegerFunction<B>;
+  readonly toI64: ToIntegerFunction<B>;
+  readonly toU64: ToIntegerFunction<B>;
+  readonly fromI32: FromIntegerFunction<B>;
+  readonly fromU32: FromIntegerFunction<B>;
+  readonly fromI64: FromIntegerFunction<B>;
+  readonly fromU64: FromIntegerFunction<B>;
+}
+
+/** Everything that F and D need (RISC-V unprivileged ISA, chapters 20 and 21). */
+export interface FloatFunctions {
+  readonly f32: FormatFunctions<"i32">;
+  readonly f64: FormatFunctions<"i64">;
+  /** `(state, single) → double`; always exact. */
+  readonly f32ToF64: FunctionRef<readonly ["i32", "i32"], "i64">;
+  /** `(state, double, rm) → single` */
+  readonly f64ToF32: FunctionRef<readonly ["i32", "i64", "i32"], "i32">;
+}
+
+export interface FloatOptions {
+  /** Where in a hart's block the accrued exceptions are (4 bytes). */
+  readonly fflagsOffset: number;
+}
+
+/** Rounding modes (RISC-V unprivileged ISA, table 26). */
+export const Rounding = { RNE: 0, RTZ: 1, RDN: 2, RUP: 3, RMM: 4 } as const;
+
+/** Accrued exception bits (RISC-V unprivileged ISA, table 27). */
+export const Flag = { NX: 1, UF: 2, OF: 4, DZ: 8, NV: 16 } as const;
