@@ -3,4 +3,13 @@
  *
  * @packageDocumentation
  */
-export {};
+export type { Hart, ProcessorFactory } from "@isomorph/cpu";
+export type { DeviceFactories, DevicesOf, VmConfig } from "./config.ts";
+export type { ImageFault, ImageKind, VmError, VmErrorCode } from "./errors.ts";
+export { cellPair, type DevicetreeNode, type FlattenOptions, flattenDevicetree } from "./fdt/writer.ts";
+export { type HtifOptions, type HtifSymbols, htifSymbols, signatureText } from "./htif.ts";
+export { elfSymbols } from "./loader/elf.ts";
+export { linuxImage } from "./loader/linux-image.ts";
+export type { VmOutcome } from "./outcome.ts";
+export type { DebugConsole } from "./sbi/contract.ts";
+export { createVm, type RunOptions, type Vm } from "./vm.ts";

@@ -1,0 +1,77 @@
+import type { Clock } from "@isomorph/interface";
+
+/** A machine's time base with what the VMM itself needs of it. */
+export interface Timebase extends Clock {
+  /** How many retired instructions make a tick, where time is made of instructions. */
+  readonly instructionsPerTick?: number;
+  /** Lets time jump to `tick`, where time is made of instructions and there is nothing to execute. */
+  skipTo?(tick: number): void;
+  /** Starts again at tick 0. */
+  reset(): void;
+  /** Time stands still until {@link resume}. */
+  pause(): void;
+  resume(): void;
+}
+
+/** Ticks per second of the machine's own clocks: the frequency that most boards have. */
+export const TIMEBASE_FREQUENCY = 10_000_000;
+
+const TICKS_PER_MILLISECOND = TIMEBASE_FREQUENCY / 1000;
+
+/** The host's monotonic time. `now` gives milliseconds. */
+export function hostClock(now: () => number = () => performance.now()): Timebase {
+  let origin = now();
+  let pausedAt: number | undefined;
+  return {
+    frequency: TIMEBASE_FREQUENCY,
+    now: () => Math.floor(((pausedAt ?? now()) - origin) * TICKS_PER_MILLISECOND),
+    reset() {
+      origin = pausedAt ?? now();
+    },
+    pause() {
+      pausedAt ??= now();
+    },
+    resume() {
+      if (pausedAt !== undefined) origin += now() - pausedAt;
+      pausedAt = undefined;
+    },
+  };
+}
+
+/** Instructions that make one tick of {@link instructionClock}: the guest sees harts of 100 MIPS together. */
+export const INSTRUCTIONS_PER_TICK = 10;
+
+/**
+ * Time made of the instructions that all harts together have retired: two runs of the same guest with the same input
+ * see the same times. While all harts wait, time jumps to the next timer.
+ */
+export function instructionClock(instructionsRetired: () => number): Timebase {
+  let skipped = 0;
+  let origin = 0;
+  const now = () => Math.floor((instructionsRetired() - origin) / INSTRUCTIONS_PER_TICK) + skipped;
+  return {
+    frequency: TIMEBASE_FREQUENCY,
+    instructionsPerTick: INSTRUCTIONS_PER_TICK,
+    now,
+    skipTo(tick) {
+      const distance = tick - now();
+      if (distance > 0) skipped += distance;
+    },
+    reset() {
+      origin = instructionsRetired();
+      skipped = 0;
+    },
+    pause() {},
+    resume() {},
+  };
+}
+
+/** An embedder's clock. It stands under nobody's control but the embedder's: it is neither reset nor paused. */
+export function embedderClock(clock: Clock): Timebase {
+  if (!(Number.isSafeInteger(clock.frequency) && clock.frequency > 0 && clock.frequency <= 0xffffffff)) {
+    throw new RangeError(
+      `clock.frequency must be a whole number of ticks per second, got ${clock.frequency}`,
+    );
+  }
+  return { frequency: clock.frequency, now: () => clock.now(), reset() {}, pause() {}, resume() {} };
+}

@@ -1,0 +1,333 @@
+import type { Hart } from "@isomorph/cpu";
+import type { Timebase } from "../clock.ts";
+import type { VmOutcome } from "../outcome.ts";
+import type { EventLoop } from "./event-loop.ts";
+import { type HartScheduler, HartState } from "./hart-state.ts";
+
+/** What the dispatcher needs of a hart. */
+export type DispatchedHart = Pick<
+  Hart,
+  "run" | "requestExit" | "interruptPending" | "timerDeadline" | "instructionsRetired"
+>;
+
+/** A timer outside the harts, such as `mtimer`. */
+export interface PlatformTimer {
+  /** When it fires next, in ticks; Infinity when it never will. */
+  readonly deadline: number;
+  /** Called when the deadline has passed: raises its interrupts and finds its next deadline. */
+  expire(): void;
+}
+
+/** What the VMM does when a hart comes back to it; Popek and Goldberg's interpreter routines. */
+export interface InterpreterRoutines {
+  /** The hart stands at an `ecall` to the firmware that the VMM plays. */
+  firmwareCall(hart: number): void;
+  /** The hart cannot go on. */
+  trapLoop(hart: number): void;
+  /** Called after each slice, for test devices that live in RAM. */
+  afterSlice?(): void;
+}
+
+/** What a dispatcher is made of. */
+export interface DispatcherOptions {
+  readonly harts: readonly DispatchedHart[];
+  readonly clock: Timebase;
+  readonly eventLoop: EventLoop;
+  readonly routines: InterpreterRoutines;
+  readonly timers?: readonly PlatformTimer[];
+  /** Instructions in the longest slice. Default 2^24. */
+  readonly longestSlice?: number;
+}
+
+/** Milliseconds of host time that a slice is to take: how late a timer of a busy hart can be. */
+const SLICE_MS = 1.5;
+/** Milliseconds after which the event loop gets its turn: how late a console or disk of a busy guest can be. */
+const TURN_MS = 5;
+const FIRST_SLICE = 50_000;
+const SHORTEST_SLICE = 2_000;
+const LONGEST_SLICE = 1 << 24;
+/** Slices when time is made of instructions: their length must not depend on the host. */
+const FIXED_SLICE = 100_000;
+
+/**
+ * Shares the host thread among harts, devices and the rest of the program: the dispatcher in the sense of Popek and
+ * Goldberg, which decides what runs next whenever control returns to the VMM.
+ *
+ * Harts take turns in slices of about 1.5 ms. No hart can keep the others, or the event loop, from their turns. While
+ * every hart waits, the dispatcher sleeps until the next timer or until {@link wake}.
+ */
+export class Dispatcher implements HartScheduler {
+  /** Counters since construction. */
+  readonly counters: { slices: number; turns: number; sleeps: number; firmwareCalls: number };
+  readonly #harts: readonly DispatchedHart[];
+  readonly #clock: Timebase;
+  readonly #eventLoop: EventLoop;
+  readonly #routines: InterpreterRoutines;
+  readonly #timers: readonly PlatformTimer[];
+  readonly #longestSlice: number;
+  readonly #states: Uint8Array;
+  /** Instructions that each hart executes in {@link SLICE_MS}. */
+  readonly #budgets: Float64Array;
+  /** The deadline for which each waiting hart was woken last: a masked timer wakes it once, not for ever. */
+  readonly #fired: Float64Array;
+  /** The same for {@link DispatcherOptions.timers}. */
+  readonly #expired: Float64Array;
+  #next = 0;
+  #running = -1;
+  #retiredBefore = 0;
+  #instructions = 0;
+  #instructionLimit = Number.POSITIVE_INFINITY;
+  #outcome: VmOutcome | undefined;
+  #resumed: Promise<void> | undefined;
+  #resume: (() => void) | undefined;
+
+  constructor(options: DispatcherOptions) {
+    this.#harts = options.harts;
+    this.#clock = options.clock;
+    this.#eventLoop = options.eventLoop;
+    this.#routines = options.routines;
+    this.#timers = options.timers ?? [];
+    this.#longestSlice = options.longestSlice ?? LONGEST_SLICE;
+    this.#states = new Uint8Array(this.#harts.length).fill(HartState.STOPPED);
+    this.#budgets = new Float64Array(this.#harts.length).fill(FIRST_SLICE);
+    this.#fired = new Float64Array(this.#harts.length).fill(Number.NaN);
+    this.#expired = new Float64Array(this.#timers.length).fill(Number.NaN);
+    this.counters = { slices: 0, turns: 0, sleeps: 0, firmwareCalls: 0 };
+  }
+
+  /** Instructions retired by all harts since construction; exact also while a hart runs. */
+  get instructions(): number {
+    if (this.#running < 0) return this.#instructions;
+    return this.#instructions + (this.#harts[this.#running]?.instructionsRetired ?? 0) - this.#retiredBefore;
+  }
+
+  stateOf(hart: number): HartState {
+    return (this.#states[hart] ?? HartState.STOPPED) as HartState;
+  }
+
+  setState(hart: number, state: HartState): void {
+    this.#states[hart] = state;
+    this.#fired[hart] = Number.NaN;
+  }
+
+  /** Power-on: every hart is stopped until {@link setState}. Between two runs only. */
+  reset(): void {
+    this.#states.fill(HartState.STOPPED);
+    this.#fired.fill(Number.NaN);
+    this.#expired.fill(Number.NaN);
+    this.#next = 0;
+  }
+
+  /** Runs the machine until it has an outcome, which it resolves to. One run at a time. */
+  async run(options: { signal?: AbortSignal; maxInstructions?: number } = {}): Promise<VmOutcome> {
+    const { signal } = options;
+    this.#instructionLimit = this.#instructions + (options.maxInstructions ?? Number.POSITIVE_INFINITY);
+    const onAbort = () => this.end({ reason: "aborted", cause: signal?.reason });
+    if (signal?.aborted === true) onAbort();
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await this.#loop();
+    } finally {
+      this.#outcome = undefined;
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /**
+   * Ends the run with this outcome, soon; the first outcome counts. May be called while a hart runs. Between two runs it
+   * ends the next one at once.
+   */
+  end(outcome: VmOutcome): void {
+    this.#outcome ??= outcome;
+    this.#harts[this.#running]?.requestExit();
+    this.#resume?.();
+    this.#eventLoop.wake();
+  }
+
+  /** Tells that an interrupt input of `hart` was raised. `urgent`: another hart is likely to wait for the answer. */
+  wake(hart: number, urgent: boolean): void {
+    if (this.#running < 0) {
+      this.#eventLoop.wake();
+    } else if (this.#running !== hart && (urgent || this.#states[hart] !== HartState.RUNNABLE)) {
+      this.#harts[this.#running]?.requestExit();
+    }
+  }
+
+  /** No hart runs and time stands still until {@link resume}. */
+  pause(): void {
+    if (this.#resumed !== undefined) return;
+    this.#resumed = new Promise((resolve) => {
+      this.#resume = resolve;
+    });
+    this.#clock.pause();
+    this.#harts[this.#running]?.requestExit();
+    this.#eventLoop.wake();
+  }
+
+  resume(): void {
+    if (this.#resumed === undefined) return;
+    this.#clock.resume();
+    this.#resume?.();
+    this.#resumed = undefined;
+    this.#resume = undefined;
+  }
+
+  async #loop(): Promise<VmOutcome> {
+    const { counters } = this;
+    let lastYield = this.#eventLoop.now();
+    for (;;) {
+      if (this.#resumed !== undefined && this.#outcome === undefined) {
+        await this.#resumed;
+        continue;
+      }
+      counters.turns++;
+      const isIdle = this.#turn();
+      if (this.#outcome !== undefined) return this.#outcome;
+      if (this.#resumed !== undefined) continue;
+      const now = this.#eventLoop.now();
+      // A sleep that ends in a microtask gives the event loop no turn: it does not count as a yield.
+      if (isIdle && now - lastYield < TURN_MS) {
+        counters.sleeps++;
+        await this.#eventLoop.sleep(this.#untilNextTimer());
+      } else {
+        await this.#eventLoop.yield();
+        lastYield = this.#eventLoop.now();
+      }
+    }
+  }
+
+  /** Runs slices for {@link TURN_MS}, or until there is an outcome or a pause, or nothing to run: then true. */
+  #turn(): boolean {
+    const turnEnd = this.#eventLoop.now() + TURN_MS;
+    const count = this.#harts.length;
+    for (;;) {
+      let didRun = false;
+      for (let i = 0; i < count; i++) {
+        if (this.#outcome !== undefined || this.#resumed !== undefined) return false;
+        const index = this.#next;
+        this.#next = (index + 1) % count;
+        const now = this.#clock.now();
+        this.#expireTimers(now);
+        if (!this.#isRunnable(index, now)) continue;
+        if (this.#instructions >= this.#instructionLimit) {
+          this.end({ reason: "instruction-limit" });
+          return false;
+        }
+        didRun = true;
+        this.#slice(index, now);
+        if (this.#eventLoop.now() >= turnEnd) return false;
+      }
+      if (!didRun && !this.#skipIdleTime()) return true;
+    }
+  }
+
+  #slice(index: number, now: number): void {
+    const hart = this.#harts[index] as DispatchedHart;
+    const budget = this.#budget(index, now);
+    const begin = this.#eventLoop.now();
+    this.#retiredBefore = hart.instructionsRetired;
+    this.#running = index;
+    let exit: ReturnType<DispatchedHart["run"]>;
+    try {
+      exit = hart.run(budget);
+    } finally {
+      this.#instructions = this.instructions;
+      this.#running = -1;
+    }
+    this.counters.slices++;
+    this.#adapt(index, budget, exit === "budget", this.#eventLoop.now() - begin);
+    if (exit === "wait") {
+      if (this.#states[index] === HartState.RUNNABLE) this.#states[index] = HartState.WAITING;
+    } else if (exit === "firmware-call") {
+      this.counters.firmwareCalls++;
+      this.#routines.firmwareCall(index);
+    } else if (exit === "trap-loop") {
+      this.#routines.trapLoop(index);
+    }
+    this.#routines.afterSlice?.();
+  }
+
+  /** The length of a slice: up to the next timer, as far as that can be foreseen, and never above the limit. */
+  #budget(index: number, now: number): number {
+    const { instructionsPerTick } = this.#clock;
+    const usual = instructionsPerTick === undefined ? (this.#budgets[index] ?? FIRST_SLICE) : FIXED_SLICE;
+    const perTick = instructionsPerTick ?? (usual / SLICE_MS) * (1000 / this.#clock.frequency);
+    const shortest = instructionsPerTick === undefined ? SHORTEST_SLICE : 1;
+    const untilTimer = (this.#nextDeadline(index, now) - now) * perTick;
+    const budget = Math.max(Math.min(usual, untilTimer), shortest);
+    return Math.floor(Math.min(budget, this.#longestSlice, this.#instructionLimit - this.#instructions));
+  }
+
+  /** Lets the length of slices follow the hart's speed, at most by a factor of two at a time. */
+  #adapt(index: number, budget: number, isUsedUp: boolean, elapsed: number): void {
+    if (!isUsedUp && elapsed <= SLICE_MS) return;
+    const fitting = elapsed > 0 ? (budget * SLICE_MS) / elapsed : Number.POSITIVE_INFINITY;
+    const previous = this.#budgets[index] ?? FIRST_SLICE;
+    const next = Math.min(Math.max(fitting, previous / 2), previous * 2);
+    this.#budgets[index] = Math.min(Math.max(next, SHORTEST_SLICE), this.#longestSlice);
+  }
+
+  #isRunnable(index: number, now: number): boolean {
+    const state = this.#states[index];
+    if (state === HartState.RUNNABLE) return true;
+    if (state === HartState.STOPPED) return false;
+    const hart = this.#harts[index] as DispatchedHart;
+    const deadline = hart.timerDeadline;
+    const isDue = deadline <= now && deadline !== this.#fired[index];
+    if (!isDue && !hart.interruptPending) return false;
+    if (isDue) this.#fired[index] = deadline;
+    this.#states[index] = HartState.RUNNABLE;
+    return true;
+  }
+
+  #expireTimers(now: number): void {
+    for (let i = 0; i < this.#timers.length; i++) {
+      const timer = this.#timers[i] as PlatformTimer;
+      const deadline = timer.deadline;
+      if (deadline <= now && deadline !== this.#expired[i]) {
+        this.#expired[i] = deadline;
+        timer.expire();
+      }
+    }
+  }
+
+  /** The next deadline after `now` of a running hart and of the timers outside the harts. */
+  #nextDeadline(index: number, now: number): number {
+    const own = this.#harts[index]?.timerDeadline ?? Number.POSITIVE_INFINITY;
+    const next = own > now ? own : Number.POSITIVE_INFINITY;
+    return Math.min(next, this.#nextTimer());
+  }
+
+  /** When some timer will wake a waiting hart, in ticks, possibly in the past; Infinity when none will. */
+  #nextWakeUp(): number {
+    let next = this.#nextTimer();
+    for (let i = 0; i < this.#harts.length; i++) {
+      const deadline = this.#harts[i]?.timerDeadline ?? Number.POSITIVE_INFINITY;
+      const counts = this.#states[i] !== HartState.STOPPED && deadline !== this.#fired[i];
+      if (counts && deadline < next) next = deadline;
+    }
+    return next;
+  }
+
+  #nextTimer(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < this.#timers.length; i++) {
+      const deadline = this.#timers[i]?.deadline ?? Number.POSITIVE_INFINITY;
+      if (deadline !== this.#expired[i] && deadline < next) next = deadline;
+    }
+    return next;
+  }
+
+  /** Where time is made of instructions: jumps to the next timer. False when there is none, or time is the host's. */
+  #skipIdleTime(): boolean {
+    if (this.#clock.skipTo === undefined) return false;
+    const next = this.#nextWakeUp();
+    if (next === Number.POSITIVE_INFINITY) return false;
+    this.#clock.skipTo(next);
+    return true;
+  }
+
+  #untilNextTimer(): number {
+    return ((this.#nextWakeUp() - this.#clock.now()) * 1000) / this.#clock.frequency;
+  }
+}

@@ -1,0 +1,50 @@
+import type { Hart } from "@isomorph/cpu";
+import { baseExtension } from "./base.ts";
+import { A0, A1, A6, A7, type SbiCall, SbiError, type SbiExtension, type SbiPlatform } from "./contract.ts";
+import { dbcnExtension } from "./dbcn.ts";
+import { hsmExtension } from "./hsm.ts";
+import { ipiExtension } from "./ipi.ts";
+import { legacyExtensions } from "./legacy.ts";
+import { rfenceExtension } from "./rfence.ts";
+import { srstExtension } from "./srst.ts";
+import { timeExtension } from "./time.ts";
+
+/** The firmware that the VMM plays: serves one environment call of a hart, which stands at its `ecall`. */
+export interface SbiFirmware {
+  /** Serves the call, writes its results and steps over the `ecall`. */
+  serve(hart: Hart): void;
+}
+
+/**
+ * The RISC-V Supervisor Binary Interface, version 2.0, served by the VMM: BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN where
+ * there is a console, and the legacy timer, console and shutdown. Other calls return SBI_ERR_NOT_SUPPORTED.
+ */
+export function sbiFirmware(platform: SbiPlatform): SbiFirmware {
+  const extensions = new Map<number, SbiExtension>();
+  const all = [
+    baseExtension((id) => extensions.has(id)),
+    timeExtension,
+    ipiExtension(platform),
+    rfenceExtension(platform),
+    hsmExtension(platform),
+    srstExtension(platform),
+    ...legacyExtensions(platform, platform.console),
+    ...(platform.console === undefined ? [] : [dbcnExtension(platform, platform.console)]),
+  ];
+  for (const extension of all) extensions.set(extension.id, extension);
+  let call: SbiCall | undefined;
+
+  return {
+    serve(hart) {
+      call ??= { hart, functionId: 0, value: 0 };
+      call.hart = hart;
+      call.functionId = hart.registerAsNumber(A6);
+      call.value = 0;
+      hart.pc = BigInt.asUintN(64, hart.pc + 4n);
+      const extension = extensions.get(hart.registerAsNumber(A7));
+      const error = extension === undefined ? SbiError.SBI_ERR_NOT_SUPPORTED : extension.call(call);
+      hart.writeRegister(A0, BigInt.asUintN(64, BigInt(error)));
+      if (extension?.legacy !== true) hart.writeRegister(A1, BigInt.asUintN(64, BigInt(call.value)));
+    },
+  };
+}
