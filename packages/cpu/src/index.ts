@@ -1,6 +1,13 @@
 /**
- * RV64 processor core: interpreter, translator, assembler and disassembler from one description.
+ * RV64 processors: one description of the instruction set, an interpreter and a translator derived from it.
  *
  * @packageDocumentation
  */
-export {};
+export {
+  type Hart,
+  PrivilegeMode,
+  type Processor,
+  type ProcessorEnvironment,
+  type ProcessorFactory,
+} from "./processor.ts";
+export { type Riscv64Options, riscv64 } from "./riscv64.ts";

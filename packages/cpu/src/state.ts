@@ -4,8 +4,7 @@ import { MMU_STATE_END, MmuState } from "@isomorph/mmu";
  * A hart's block in the machine's WebAssembly memory, as byte offsets. The interpreter, translated code and
  * JavaScript share it. Values are little-endian, 8 bytes unless noted.
  */
-export const State = {
-  ...MmuState,
+const CpuState = {
   /** x0 to x31. x0 always holds zero. */
   X: 0x000,
   /** f0 to f31, singles NaN-boxed. */
@@ -67,6 +66,9 @@ export const State = {
   /** Event counters, 8 bytes each; see counters.ts. Ends at 0x800. */
   COUNTERS: 0x700,
 } as const;
+
+/** Every field of a hart's block: the processor's own and those that address translation reads. */
+export const State: typeof CpuState & typeof MmuState = { ...MmuState, ...CpuState };
 
 /** The code lookup cache: direct mapped by host address of the first instruction. */
 export const CodeCache = {

@@ -234,7 +234,7 @@ export class Code {
   ): Result<R> {
     this.sink.u8(0x10);
     this.sink.u32(target.index);
-    return TOKEN as Result<R>;
+    return TOKEN as unknown as Result<R>;
   }
 
   /** Calls through table 0. The arguments come first on the stack, then the element index. */
@@ -246,7 +246,7 @@ export class Code {
     this.sink.u8(0x11);
     this.sink.u32(signature.typeIndex);
     this.sink.u32(0);
-    return TOKEN as Result<R>;
+    return TOKEN as unknown as Result<R>;
   }
 
   /** Emits a load or store of memory 0, with the byte alignment hint: the address may have any alignment. */

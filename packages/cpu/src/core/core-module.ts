@@ -1,0 +1,110 @@
+import { defineMmu, type HartBlocks, type MachineMemory } from "@isomorph/mmu";
+import { type FunctionRef, ModuleBuilder } from "@isomorph/wasm";
+import { defineCsrs } from "../csr/index.ts";
+import { defineFloat, type FloatFunctions } from "../float/index.ts";
+import { defineInterpreter } from "../interpreter/interpreter.ts";
+import type { FloatName } from "../isa/semantics.ts";
+import { State } from "../state.ts";
+import { defineAtomicHost } from "./atomic-host.ts";
+
+/** What the core module calls outside. */
+export interface CoreImports extends WebAssembly.ModuleImports {
+  readonly memory: WebAssembly.Memory;
+  /** Translated regions; entry 0 is empty. */
+  readonly regions: WebAssembly.Table;
+  readonly mmioCovers: (gpa: number, size: number) => number;
+  readonly mmioRead: (gpa: number, size: number) => number;
+  readonly mmioWrite: (gpa: number, size: number, value: number) => void;
+  readonly mmioRead64: (gpa: number) => bigint;
+  readonly mmioWrite64: (gpa: number, value: bigint) => void;
+  readonly codeWritten: (ramOffset: number, length: number) => void;
+  readonly time: () => number;
+}
+
+/** What the core module offers; `state` is the host address of a hart's block. */
+export interface CoreExports {
+  run(state: number): void;
+  csrInspect(state: number, address: number): bigint;
+  csrWrite(state: number, address: number, value: bigint): void;
+  updateTimer(state: number): void;
+  contextsChanged(state: number): void;
+  pmpChanged(state: number): void;
+  flushAll(state: number): void;
+  protectCode(ramOffset: number): void;
+  host(state: number, gva: bigint, sizeLog2: number, access: number): number;
+}
+
+export interface CoreOptions {
+  readonly memory: MachineMemory;
+  readonly harts: HartBlocks;
+  readonly expansionTable: number;
+  readonly translationThreshold: number;
+}
+
+/** Names under which the core module exports the arithmetic functions, with their functions. */
+export function floatFunctions(float: FloatFunctions): [FloatName, FunctionRef][] {
+  const entries: [FloatName, FunctionRef][] = [
+    ["f32ToF64", float.f32ToF64],
+    ["f64ToF32", float.f64ToF32],
+  ];
+  for (const format of ["f32", "f64"] as const) {
+    for (const [operation, target] of Object.entries(float[format])) {
+      entries.push([`${format}.${operation}` as FloatName, target]);
+    }
+  }
+  return entries;
+}
+
+/**
+ * Generates the module that every hart of a machine runs on: address translation, CSRs and traps, floating point and
+ * the interpreter, with the machine's layout as constants.
+ */
+export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
+  const { memory, harts } = options;
+  const module = new ModuleBuilder();
+  module.importMemory("env", "memory", memoryLimits(memory.memory));
+  module.importTable("env", "regions", { min: 1 });
+  const imports = {
+    mmioCovers: module.importFunction("env", "mmioCovers", ["f64", "i32"], "i32"),
+    mmioRead: module.importFunction("env", "mmioRead", ["f64", "i32"], "f64"),
+    mmioWrite: module.importFunction("env", "mmioWrite", ["f64", "i32", "f64"]),
+    mmioRead64: module.importFunction("env", "mmioRead64", ["f64"], "i64"),
+    mmioWrite64: module.importFunction("env", "mmioWrite64", ["f64", "i64"]),
+    codeWritten: module.importFunction("env", "codeWritten", ["i32", "i32"]),
+    time: module.importFunction("env", "time", [], "f64"),
+  };
+  const mmu = defineMmu(module, {
+    ramBase: memory.base,
+    ramSize: memory.size,
+    ramOffset: memory.ramOffset,
+    pageFlagsOffset: memory.pageFlagsOffset,
+    harts,
+    imports,
+  });
+  const csrs = defineCsrs(module, { mmu, imports, isa: { sstc: true, svadu: true } });
+  const float = defineFloat(module, { fflagsOffset: State.FFLAGS });
+  const atomicHost = defineAtomicHost(module, mmu);
+  const run = defineInterpreter(module, {
+    functions: { mmu, csrs, float, atomicHost },
+    expansionTable: options.expansionTable,
+    translationThreshold: options.translationThreshold,
+  });
+  module.export("run", run);
+  module.export("csrInspect", csrs.csrInspect);
+  module.export("csrWrite", csrs.csrWrite);
+  module.export("updateTimer", csrs.updateTimer);
+  module.export("contextsChanged", mmu.contextsChanged);
+  module.export("pmpChanged", mmu.pmpChanged);
+  module.export("flushAll", mmu.flushAll);
+  module.export("protectCode", mmu.protectCode);
+  module.export("host", mmu.host);
+  for (const [name, target] of floatFunctions(float)) module.export(name, target);
+  return module.toBytes();
+}
+
+/** Import limits that accept the memory as it is. */
+export function memoryLimits(memory: WebAssembly.Memory): { min: number; max?: number; shared?: boolean } {
+  const pages = memory.buffer.byteLength / 65536;
+  const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
+  return shared ? { min: pages, max: pages, shared } : { min: pages };
+}

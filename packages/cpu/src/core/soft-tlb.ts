@@ -1,0 +1,67 @@
+import { State } from "../state.ts";
+import { TLB_ENTRIES, Tlb } from "@isomorph/mmu";
+import type { Code, I32, I64, Var } from "@isomorph/wasm";
+import type { AccessSize } from "../isa/semantics.ts";
+
+/** Base-2 logarithms of access sizes. */
+export const SIZE_LOG2: Readonly<Record<AccessSize, number>> = { 1: 0, 2: 1, 4: 2, 8: 3 };
+
+/** Host address of the TLB entry of a virtual address, without the constant `Tlb.START`. */
+export function tlbEntry(code: Code, state: Var<"i32">, va: Var<"i64">): I32 {
+  const { i32, i64 } = code;
+  const scaled = i32.and(i32.wrapI64(i64.shrU(va.get(), 7)), (TLB_ENTRIES - 1) * Tlb.ENTRY_SIZE);
+  return i32.add(scaled, state.get());
+}
+
+/**
+ * Whether an access hits: an entry of this context maps the page, the kind of access is allowed and the address is
+ * aligned. `context` pushes the current context.
+ */
+export function tlbHit(
+  code: Code,
+  entry: Var<"i32">,
+  va: Var<"i64">,
+  size: AccessSize,
+  tag: number,
+  context: () => I64,
+): I32 {
+  const { i64 } = code;
+  const wanted = i64.or(i64.and(va.get(), -4096 | (size - 1)), context());
+  return i64.eq(wanted, i64.load(entry.get(), Tlb.START + tag));
+}
+
+/** The host address that an entry translates to. */
+export function tlbHost(code: Code, entry: Var<"i32">, va: Var<"i64">): I32 {
+  return code.i32.add(code.i32.wrapI64(va.get()), code.i32.load(entry.get(), Tlb.START + Tlb.ADDEND));
+}
+
+/** Loads from a host address and extends to 64 bits. */
+export function hostLoad(code: Code, host: I32, size: AccessSize, signed: boolean): I64 {
+  const { i64 } = code;
+  if (size === 8) return i64.load(host);
+  if (size === 4) return signed ? i64.load32S(host) : i64.load32U(host);
+  if (size === 2) return signed ? i64.load16S(host) : i64.load16U(host);
+  return signed ? i64.load8S(host) : i64.load8U(host);
+}
+
+/** Stores the low bytes of a value at a host address. */
+export function hostStore(code: Code, host: I32, value: I64, size: AccessSize): void {
+  const { i64 } = code;
+  if (size === 8) i64.store(host, value);
+  else if (size === 4) i64.store32(host, value);
+  else if (size === 2) i64.store16(host, value);
+  else i64.store8(host, value);
+}
+
+/** Sign-extends what a slow-path load returned zero-extended. */
+export function signExtend(code: Code, value: I64, size: AccessSize): I64 {
+  const { i64 } = code;
+  if (size === 8) return value;
+  if (size === 4) return i64.extend32S(value);
+  return size === 2 ? i64.extend16S(value) : i64.extend8S(value);
+}
+
+/** The TLB context of loads and stores, from the hart's block. */
+export function dataContext(code: Code, state: Var<"i32">): I64 {
+  return code.i64.load(state.get(), State.DATA_CONTEXT);
+}

@@ -1,0 +1,342 @@
+import { Tlb } from "@isomorph/mmu";
+import type { Code, FunctionRef, I32, Label, ModuleBuilder, Signature, Var } from "@isomorph/wasm";
+import { tlbEntry, tlbHit, tlbHost } from "../core/soft-tlb.ts";
+import { INSTRUCTIONS } from "../isa/index.ts";
+import { CodeCache, State } from "../state.ts";
+import { emitDispatch } from "./dispatch.ts";
+import { Exit, type InterpreterFunctions, InterpreterSemantics, type InterpreterVars } from "./semantics.ts";
+
+/**
+ * A translated region: `(state, delta, remaining) → remaining`. `delta` is guest virtual minus host address. It stores
+ * PC and leaves registers in the hart's block. A negative result is the complement of `remaining` and says that the
+ * instruction at PC is to be interpreted first.
+ */
+export type RegionSignature = Signature<readonly ["i32", "i64", "i32"], "i32">;
+
+export interface InterpreterOptions {
+  readonly functions: InterpreterFunctions;
+  /** Host address of the expansion table of compressed instructions: 65536 words. */
+  readonly expansionTable: number;
+  /** Number of times a jump target is reached before it is asked to be translated; 0 never asks. */
+  readonly translationThreshold: number;
+}
+
+const PAGE_MASK = -4096;
+/** A page key that no host address has: code outside whole pages. */
+const NO_PAGE = 1;
+const TRAP_LOOP_LIMIT = 4096;
+
+/** Defines `run(state)`: executes REMAINING instructions or until the reason in EXIT. */
+export function defineInterpreter(
+  module: ModuleBuilder,
+  options: InterpreterOptions,
+): FunctionRef<readonly ["i32"], undefined> {
+  const signature = module.signature(["i32", "i64", "i32"], "i32");
+  return module.function("run", ["i32"], undefined, (code, [state]) => {
+    const vars: InterpreterVars = {
+      state,
+      ip: code.var("i32"),
+      end: code.var("i32"),
+      delta: code.var("i64"),
+      word: code.var("i32"),
+      length: code.var("i32"),
+      remaining: code.var("i32"),
+      target: code.var("i32"),
+    };
+    new InterpreterEmitter(code, vars, options, signature).emit();
+  });
+}
+
+/**
+ * The interpreter's one function. Three nested loops: `resync` finds the code at PC after anything that may have
+ * moved it, `lookup` asks for a translation of the block at `ip`, `next` executes one instruction.
+ */
+class InterpreterEmitter {
+  readonly #code: Code;
+  readonly #vars: InterpreterVars;
+  readonly #options: InterpreterOptions;
+  readonly #signature: RegionSignature;
+  /** Host page that branches may stay in, or {@link NO_PAGE}. */
+  readonly #page: Var<"i32">;
+  /** 1 when the block at PC is not to be looked up but interpreted. */
+  readonly #skipLookup: Var<"i32">;
+
+  constructor(code: Code, vars: InterpreterVars, options: InterpreterOptions, signature: RegionSignature) {
+    this.#code = code;
+    this.#vars = vars;
+    this.#options = options;
+    this.#signature = signature;
+    this.#page = code.var("i32");
+    this.#skipLookup = code.var("i32");
+  }
+
+  emit(): void {
+    const code = this.#code;
+    const { state, remaining } = this.#vars;
+    remaining.set(code.i32.load(state.get(), State.REMAINING));
+    code.loop((resync) => {
+      this.#takeInterrupt(resync);
+      this.#enterPage(resync);
+      code.loop((lookup) => {
+        this.#lookUp(resync);
+        code.loop((next) => this.#step(resync, lookup, next));
+      });
+    });
+  }
+
+  #exit(reason: number): void {
+    const { i32 } = this.#code;
+    const { state, remaining } = this.#vars;
+    i32.store(state.get(), remaining.get(), State.REMAINING);
+    i32.store(state.get(), reason, State.EXIT);
+    this.#code.return();
+  }
+
+  /** Stores the guest address of a host address as PC. */
+  #storePc(host: I32): void {
+    const code = this.#code;
+    const { i64 } = code;
+    code.scope(() => {
+      const pc = code.let64(i64.add(i64.extendI32U(host), this.#vars.delta.get()));
+      i64.store(this.#vars.state.get(), pc.get(), State.PC);
+    });
+  }
+
+  /** Looks at interrupts and stop requests if something asked for it. */
+  #takeInterrupt(resync: Label): void {
+    const code = this.#code;
+    const { i32, i64 } = code;
+    const { state, remaining } = this.#vars;
+    const { csrs } = this.#options.functions;
+    code.if(i32.load(state.get(), State.ATTENTION), () => {
+      i32.store(state.get(), 0, State.ATTENTION);
+      code.if(i32.load(state.get(), State.EXIT_REQUESTED), () => {
+        i32.store(state.get(), 0, State.EXIT_REQUESTED);
+        i32.store(state.get(), 1, State.ATTENTION);
+        this.#exit(Exit.REQUESTED);
+      });
+      code.scope(() => {
+        const cause = code.let64(code.call(csrs.pendingInterrupt, state.get()));
+        code.if(i64.ne(cause.get(), 0), () => {
+          i32.store(state.get(), remaining.get(), State.REMAINING);
+          code.call(csrs.takeTrap, state.get(), cause.get(), i64.const(0));
+          code.br(resync);
+        });
+      });
+    });
+  }
+
+  /** Translates PC: sets `ip`, `delta`, `end` and the page key, or takes the fault. */
+  #enterPage(resync: Label): void {
+    const code = this.#code;
+    const { i32, i64 } = code;
+    const { state, ip, end, delta, remaining } = this.#vars;
+    code.scope(() => {
+      const pc = code.let64(i64.load(state.get(), State.PC));
+      const entry = code.let32(tlbEntry(code, state, pc));
+      const context = (): ReturnType<typeof i64.load> => i64.load(state.get(), State.FETCH_CONTEXT);
+      code.if(
+        tlbHit(code, entry, pc, 2, Tlb.FETCH, context),
+        () => {
+          ip.set(tlbHost(code, entry, pc));
+          this.#page.set(i32.and(ip.get(), PAGE_MASK));
+          end.set(i32.add(this.#page.get(), 4094));
+        },
+        () => {
+          code.if(i32.eqz(remaining.get()), () => this.#exit(Exit.BUDGET));
+          ip.set(code.call(this.#options.functions.mmu.fetch, state.get(), pc.get()));
+          code.if(i32.eqz(ip.get()), () => {
+            remaining.set(i32.sub(remaining.get(), 1));
+            this.#takeFault(resync);
+          });
+          const run = code.let32(i32.load(state.get(), State.FETCH_RUN));
+          end.set(i32.add(ip.get(), i32.sub(run.get(), 2)));
+          // Where less than the rest of the page may be executed, every branch asks again.
+          this.#page.set(
+            code.select(
+              i32.and(ip.get(), PAGE_MASK),
+              i32.const(NO_PAGE),
+              i32.eq(i32.and(i32.add(ip.get(), run.get()), 4095), 0),
+            ),
+          );
+        },
+      );
+      delta.set(i64.sub(pc.get(), i64.extendI32U(ip.get())));
+    });
+  }
+
+  /** Calls the translation of the block at `ip`, or counts how often the block is reached. */
+  #lookUp(resync: Label): void {
+    const code = this.#code;
+    const { i32 } = code;
+    const { state, ip, delta, remaining } = this.#vars;
+    const threshold = this.#options.translationThreshold;
+    if (threshold === 0) return;
+    code.scope(() => {
+      code.if(
+        this.#skipLookup.get(),
+        () => this.#skipLookup.set(i32.const(0)),
+        () => {
+          const index = i32.and(i32.shl(ip.get(), 2), (CodeCache.ENTRIES - 1) * CodeCache.ENTRY_SIZE);
+          const entry = code.let32(i32.add(index, state.get()));
+          code.if(
+            i32.eq(i32.load(entry.get(), CodeCache.START + CodeCache.TAG), ip.get()),
+            () => {
+              const value = code.let32(i32.load(entry.get(), CodeCache.START + CodeCache.VALUE));
+              code.if(
+                i32.gtS(value.get(), 0),
+                () => {
+                  const args = [state.get(), delta.get(), remaining.get()] as const;
+                  remaining.set(code.callIndirect(this.#signature, args, value.get()));
+                  code.if(i32.ltS(remaining.get(), 0), () => {
+                    remaining.set(i32.xor(remaining.get(), -1));
+                    this.#skipLookup.set(i32.const(1));
+                  });
+                  code.br(resync);
+                },
+                () => {
+                  value.set(i32.sub(value.get(), 1));
+                  i32.store(entry.get(), value.get(), CodeCache.START + CodeCache.VALUE);
+                  code.if(i32.eq(value.get(), -threshold), () => {
+                    this.#storePc(ip.get());
+                    i32.store(state.get(), ip.get(), State.HOT_BLOCK);
+                    this.#exit(Exit.HOT_BLOCK);
+                  });
+                },
+              );
+            },
+            () => {
+              i32.store(entry.get(), ip.get(), CodeCache.START + CodeCache.TAG);
+              i32.store(entry.get(), -1, CodeCache.START + CodeCache.VALUE);
+            },
+          );
+        },
+      );
+    });
+  }
+
+  /** Takes the exception in FAULT at PC. */
+  #takeFault(resync: Label): void {
+    const code = this.#code;
+    const { i32, i64 } = code;
+    const { state, remaining } = this.#vars;
+    i32.store(state.get(), remaining.get(), State.REMAINING);
+    code.scope(() => {
+      const cause = code.let64(i64.extendI32U(i32.sub(i32.load(state.get(), State.FAULT), 1)));
+      i32.store(state.get(), 0, State.FAULT);
+      const tval = i64.load(state.get(), State.FAULT_ADDRESS);
+      const value = code.let64(tval);
+      code.call(this.#options.functions.csrs.takeTrap, state.get(), cause.get(), value.get());
+    });
+    code.if(i32.gtU(i32.load(state.get(), State.TRAPS_IN_A_ROW), TRAP_LOOP_LIMIT), () =>
+      this.#exit(Exit.TRAP_LOOP),
+    );
+    code.br(resync);
+  }
+
+  /** Fetches and executes one instruction. */
+  #step(resync: Label, lookup: Label, next: Label): void {
+    const code = this.#code;
+    const { i32, i64 } = code;
+    const { state, ip, word, length, remaining, target } = this.#vars;
+    const fault = code.beginBlock();
+    const illegal = code.beginBlock();
+    const jump = code.beginBlock();
+    const branch = code.beginBlock();
+    code.if(i32.eqz(remaining.get()), () => {
+      this.#storePc(ip.get());
+      this.#exit(Exit.BUDGET);
+    });
+    this.#fetch(resync, fault);
+    const labels = { fault, illegal, branch, jump, resync };
+    const semantics = new InterpreterSemantics(code, this.#vars, labels, this.#options.functions);
+    const emit = (instruction: Parameters<typeof semantics.emit>[0]): void => {
+      semantics.emit(instruction);
+      ip.set(i32.add(ip.get(), length.get()));
+      code.br(next);
+    };
+    emitDispatch({ code, word, illegal, emit }, INSTRUCTIONS);
+    code.end();
+    // A branch was taken. Only loops are worth a look at the translations.
+    this.#stayInPage(resync);
+    const backward = code.let32(i32.leU(target.get(), ip.get()));
+    ip.set(target.get());
+    code.brIf(lookup, backward.get());
+    code.br(next);
+    code.end();
+    this.#stayInPage(resync);
+    ip.set(target.get());
+    code.br(lookup);
+    code.end();
+    i32.store(state.get(), 3, State.FAULT);
+    const bits = code.choose(
+      "i64",
+      i32.eq(length.get(), 2),
+      () => i64.load16U(ip.get()),
+      () => i64.extendI32U(word.get()),
+    );
+    const encoding = code.let64(bits);
+    i64.store(state.get(), encoding.get(), State.FAULT_ADDRESS);
+    code.end();
+    this.#storePc(ip.get());
+    this.#takeFault(resync);
+  }
+
+  /** Leaves by way of PC when `target` is not in the page. */
+  #stayInPage(resync: Label): void {
+    const code = this.#code;
+    const { i32 } = code;
+    const { target } = this.#vars;
+    code.if(i32.ne(i32.and(target.get(), PAGE_MASK), this.#page.get()), () => {
+      this.#storePc(target.get());
+      code.br(resync);
+    });
+  }
+
+  /** Reads the instruction at `ip` into `word` and `length` and takes it off `remaining`. */
+  #fetch(resync: Label, fault: Label): void {
+    const code = this.#code;
+    const { i32 } = code;
+    const { ip, end, word, length, remaining } = this.#vars;
+    const expansion = this.#options.expansionTable;
+    const expand = (): void => {
+      word.set(i32.load(i32.shl(i32.and(word.get(), 0xffff), 2), expansion));
+      length.set(i32.const(2));
+    };
+    const isCompressed = (): I32 => i32.ne(i32.and(word.get(), 3), 3);
+    code.if(
+      i32.geU(ip.get(), end.get()),
+      () => {
+        // The last parcel of the page, the end of it, or a request to look at interrupts.
+        code.if(i32.ne(ip.get(), end.get()), () => {
+          this.#storePc(ip.get());
+          code.br(resync);
+        });
+        word.set(i32.load16U(ip.get()));
+        remaining.set(i32.sub(remaining.get(), 1));
+        code.if(isCompressed(), expand, () => this.#fetchSecondHalf(fault));
+      },
+      () => {
+        word.set(i32.load(ip.get()));
+        length.set(i32.const(4));
+        remaining.set(i32.sub(remaining.get(), 1));
+        code.if(isCompressed(), expand);
+      },
+    );
+  }
+
+  /** The instruction's upper half lies on the next page. */
+  #fetchSecondHalf(fault: Label): void {
+    const code = this.#code;
+    const { i32, i64 } = code;
+    const { state, ip, delta, word, length } = this.#vars;
+    code.scope(() => {
+      const pc = i64.add(i64.extendI32U(i32.add(ip.get(), 2)), delta.get());
+      const second = code.let64(pc);
+      const host = code.let32(code.call(this.#options.functions.mmu.fetch, state.get(), second.get()));
+      code.brIf(fault, i32.eqz(host.get()));
+      word.set(i32.or(word.get(), i32.shl(i32.load16U(host.get()), 16)));
+      length.set(i32.const(4));
+    });
+  }
+}

@@ -1,0 +1,36 @@
+import { bitManipulation } from "./bit-manipulation.ts";
+import { expand } from "./compressed.ts";
+import { float } from "./float.ts";
+import type { Instruction } from "./instruction.ts";
+import { privileged } from "./privileged.ts";
+import { rv64a } from "./rv64a.ts";
+import { rv64i } from "./rv64i.ts";
+import { rv64m } from "./rv64m.ts";
+
+/** Every 32-bit instruction. */
+export const INSTRUCTIONS: readonly Instruction[] = [
+  ...rv64i,
+  ...rv64m,
+  ...rv64a,
+  ...float,
+  ...bitManipulation,
+  ...privileged,
+];
+
+const byName = new Map(INSTRUCTIONS.map((entry) => [entry.name, entry]));
+
+/** The instruction of that name. Throws a RangeError when there is none. */
+export function instructionByName(name: string): Instruction {
+  const found = byName.get(name);
+  if (found === undefined) throw new RangeError(`no instruction is called ${name}`);
+  return found;
+}
+
+/** The 32-bit words of all 16-bit parcels; those whose low bits are 11 are not parcels and hold 0. */
+export function expansionTable(): Uint32Array {
+  const table = new Uint32Array(65536);
+  for (let half = 0; half < 65536; half++) {
+    if ((half & 3) !== 3) table[half] = expand(half, instructionByName);
+  }
+  return table;
+}

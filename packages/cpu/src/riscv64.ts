@@ -1,0 +1,118 @@
+import type { MmioSize } from "@isomorph/interface";
+import { MachineMemory } from "@isomorph/mmu";
+import { type CoreExports, type CoreImports, coreModule } from "./core/core-module.ts";
+import { CoreHart } from "./core/hart.ts";
+import { expansionTable } from "./isa/index.ts";
+import type { Processor, ProcessorEnvironment, ProcessorFactory } from "./processor.ts";
+import { HART_STRIDE } from "./state.ts";
+import { Translator } from "./translator/translator.ts";
+
+/** How the processor executes. */
+export interface Riscv64Options {
+  /**
+   * How often a jump target is reached before its code is translated to WebAssembly. 0 only interprets.
+   * @defaultValue 1000
+   */
+  readonly translationThreshold?: number;
+}
+
+/** Where the expansion table of compressed instructions lies. Page 0 stays empty. */
+const EXPANSION_TABLE = 0x10000;
+const HARTS_START = EXPANSION_TABLE + 65536 * 4;
+
+const ISA_EXTENSIONS = [
+  "i",
+  "m",
+  "a",
+  "f",
+  "d",
+  "c",
+  "zicbom",
+  "zicboz",
+  "zicntr",
+  "zicsr",
+  "zifencei",
+  "zba",
+  "zbb",
+  "zbs",
+  "sstc",
+  "svadu",
+] as const;
+
+/**
+ * RV64GC with Zicsr, Zifencei, Zicntr, Zba, Zbb, Zbs, Zicbom, Zicboz, Sstc and Svadu; M-, S- and U-mode; Sv39, Sv48
+ * and Sv57; 16 PMP entries.
+ */
+export function riscv64(options: Riscv64Options = {}): ProcessorFactory {
+  const { translationThreshold = 1000 } = options;
+  if (!Number.isInteger(translationThreshold) || translationThreshold < 0) {
+    throw new RangeError(`translationThreshold ${translationThreshold} is not a whole number`);
+  }
+  return (environment) => createProcessor(environment, translationThreshold);
+}
+
+function createProcessor(environment: ProcessorEnvironment, translationThreshold: number): Processor {
+  const { bus, clock, firmware } = environment;
+  if (!Number.isInteger(environment.harts) || environment.harts < 1 || environment.harts > 8) {
+    throw new RangeError(`a processor has 1 to 8 harts, not ${environment.harts}`);
+  }
+  const harts = { start: HARTS_START, stride: HART_STRIDE, count: environment.harts };
+  const memory = new MachineMemory({
+    ramBase: environment.memoryBase,
+    ramSize: environment.memorySize,
+    reserved: HARTS_START + harts.count * HART_STRIDE,
+    harts,
+  });
+  const { buffer } = memory.memory;
+  new Uint32Array(buffer, EXPANSION_TABLE, 65536).set(expansionTable());
+  const regions = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
+  const imports: CoreImports = {
+    memory: memory.memory,
+    regions,
+    mmioCovers: (gpa, size) => (bus.covers(gpa, size as MmioSize) ? 1 : 0),
+    mmioRead: (gpa, size) => bus.read(gpa, size as MmioSize),
+    mmioWrite: (gpa, size, value) => bus.write(gpa, size as MmioSize, value),
+    mmioRead64: (gpa) => bus.read64(gpa),
+    mmioWrite64: (gpa, value) => bus.write64(gpa, BigInt.asUintN(64, value)),
+    codeWritten: (ramOffset, length) => translator.codeWritten(ramOffset, length),
+    time: () => clock.now(),
+  };
+  const bytes = coreModule({ memory, harts, expansionTable: EXPANSION_TABLE, translationThreshold });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: imports });
+  const core = instance.exports as unknown as CoreExports;
+  const translator = new Translator({ memory, harts, regions, core: instance.exports, expansionTable: EXPANSION_TABLE });
+  memory.onCodeWritten = (ramOffset, length) => translator.codeWritten(ramOffset, length);
+  const toGpa = (host: number): number | undefined => {
+    const gpa = host - memory.ramOffset + memory.base;
+    return memory.contains(gpa, 1) ? gpa : undefined;
+  };
+  const all = Array.from(
+    { length: harts.count },
+    (_, id) =>
+      new CoreHart({
+        id,
+        state: harts.start + id * harts.stride,
+        buffer,
+        toGpa,
+        firmware,
+        core,
+        translate: (host) => translator.translate(host),
+      }),
+  );
+  for (const hart of all) hart.reset({ pc: environment.memoryBase, a0: hart.id, a1: 0 });
+  return {
+    memory,
+    harts: all,
+    devicetree: {
+      isa: "rv64imafdc_zicbom_zicboz_zicntr_zicsr_zifencei_zba_zbb_zbs_sstc_svadu",
+      isaExtensions: firmware === "vmm" ? ISA_EXTENSIONS : ISA_EXTENSIONS.filter((name) => name !== "svadu"),
+      mmuType: "riscv,sv57",
+      cacheBlockSize: 64,
+    },
+    counters: () => ({
+      instructions: all.reduce((sum, hart) => sum + hart.instructionsRetired, 0),
+      ...translator.counters(),
+    }),
+    close: () => translator.close(),
+  };
+}
