@@ -123,8 +123,9 @@ function normalizePair(c: Code, exponent: Word, high: Word, low: Word): void {
     () =>
       c.if(c.i64.ne(shift.get(), 0), () => {
         const upper = c.i64.shl(high.get(), shift.get());
-        const count = c.i64.sub(c.i64.const(64), shift.get());
-        high.set(c.i64.or(upper, c.i64.shrU(low.get(), count)));
+        const value = low.get();
+        const lower = c.i64.shrU(value, c.i64.sub(c.i64.const(64), shift.get()));
+        high.set(c.i64.or(upper, lower));
         low.set(c.i64.shl(low.get(), shift.get()));
       }),
   );
