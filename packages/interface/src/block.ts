@@ -38,6 +38,11 @@ export interface BlockBackend {
   readonly blockSize: number;
   /** When true every call that would change the disk fails with code `EROFS`. */
   readonly readOnly: boolean;
+  /**
+   * When true no call gives a promise: each has completed when it returns. A device then hands out guest memory
+   * itself; without it, buffers of its own, since a guest may reset the device while a call is under way.
+   */
+  readonly synchronous?: boolean;
   /** Fills `target` from `offset`. */
   read(offset: number, target: Uint8Array): MaybePromise<void>;
   /** Stores `source` at `offset`. Not durable before {@link flush}, unless `fua`. */

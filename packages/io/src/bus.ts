@@ -1,6 +1,0 @@
-/**
- * Buses, interrupt controllers and devices, virtio among them: `bus`.
- *
- * @packageDocumentation
- */
-export {};

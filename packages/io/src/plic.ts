@@ -1,6 +1,0 @@
-/**
- * Buses, interrupt controllers and devices, virtio among them: `plic`.
- *
- * @packageDocumentation
- */
-export {};

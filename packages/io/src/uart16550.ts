@@ -1,6 +1,0 @@
-/**
- * Buses, interrupt controllers and devices, virtio among them: `uart16550`.
- *
- * @packageDocumentation
- */
-export {};
