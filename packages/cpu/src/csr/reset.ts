@@ -14,8 +14,7 @@ export interface CsrReset {
 
 /**
  * Gives every CSR of the hart whose block is at `state` its value after reset (privileged specification, section
- * 3.4); what the specification leaves open is zero, and `stimecmp` is the far future. Interrupt lines keep their
- * level, which `mip` shows.
+ * 3.4); what the specification leaves open is zero. Interrupt lines keep their level, which `mip` shows.
  *
  * This writes the block only: the caller then calls the MMU's functions for changed contexts and PMP registers.
  */
@@ -30,7 +29,6 @@ export function resetCsrs(view: DataView, state: number, { mode, hart }: CsrRese
     view.setBigUint64(state + State.PMPADDR + 8 * entry, 0n, true);
   }
   for (const offset of CLEARED_WORDS) view.setUint32(state + offset, 0, true);
-  view.setBigUint64(state + State.STIMECMP, 2n ** 64n - 1n, true);
   view.setBigUint64(state + State.MHARTID, BigInt(hart), true);
   view.setBigUint64(state + State.MIP, view.getBigUint64(state + State.LINES, true), true);
   view.setUint32(state + State.MODE, mode, true);
@@ -54,8 +52,8 @@ const CLEARED_WORDS: readonly number[] = [
 
 /**
  * Prepares a hart after {@link resetCsrs} as M-mode firmware would before it enters an operating system: S-mode, all
- * exceptions and supervisor interrupts delegated, environment calls from S-mode to the VMM, counters, `stimecmp`,
- * hardware A and D bits and cache-block instructions allowed, all of memory open to S- and U-mode.
+ * exceptions and supervisor interrupts delegated, environment calls from S-mode to the VMM, counters, `stimecmp` (in
+ * the far future), hardware A and D bits and cache-block instructions allowed, all of memory open to S- and U-mode.
  *
  * As with a reset, the caller then calls the MMU's functions for changed contexts and PMP registers.
  */
@@ -65,6 +63,7 @@ export function prepareSupervisor(view: DataView, state: number): void {
   put(State.MIDELEG, BigInt(SUPERVISOR_INTERRUPTS));
   put(State.MCOUNTEREN, 7n);
   put(State.MENVCFG, Menvcfg.STCE | Menvcfg.ADUE | Menvcfg.CBIE | Menvcfg.CBCFE | Menvcfg.CBZE);
+  put(State.STIMECMP, 2n ** 64n - 1n);
   const { NAPOT, R, W, X } = PmpConfiguration;
   view.setUint8(state + State.PMPCFG, NAPOT | R | W | X);
   put(State.PMPADDR, (1n << 54n) - 1n);
