@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import {
   closeSync,
   existsSync,
@@ -17,6 +16,7 @@ import { blockBackendCases } from "@isomorph/interface/compliance";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type FileDisk, openFile } from "../src/node/file.ts";
 import { mediumSize } from "../src/node/medium-size.ts";
+import { judge } from "./judge.ts";
 import { noise, scratchFolder } from "./scratch.ts";
 
 const MIB = 2 ** 20;
@@ -78,7 +78,7 @@ describe("openFile", () => {
   test("refuses what is not a disk, without waiting", async () => {
     const folder = scratchFolder();
     mkdirSync(join(folder, "folder"));
-    execFileSync("mkfifo", [join(folder, "pipe")]);
+    judge("mkfifo", join(folder, "pipe"));
     const server = createServer().listen(join(folder, "socket"));
     onTestFinished(() => void server.close());
     await new Promise((resolve) => server.once("listening", resolve));

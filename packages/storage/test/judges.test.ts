@@ -1,5 +1,4 @@
 /** The field's own tools look at what the disks wrote. A tool that is not installed fails the test. */
-import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { BlockBackend } from "@isomorph/interface";
@@ -7,19 +6,10 @@ import { seededRandom } from "@isomorph/interface/compliance";
 import { expect, onTestFinished, test } from "vitest";
 import { openFile } from "../src/node/file.ts";
 import { overlay } from "../src/overlay.ts";
+import { judge } from "./judge.ts";
 import { noise, scratchFolder } from "./scratch.ts";
 
 const MIB = 2 ** 20;
-const PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
-
-/** Runs a judge; its verdict is its exit status. */
-function judge(command: string, ...args: string[]): string {
-  return execFileSync(command, args, {
-    encoding: "utf8",
-    env: { ...process.env, PATH },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-}
 
 async function open(...args: Parameters<typeof openFile>): ReturnType<typeof openFile> {
   const disk = await openFile(...args);

@@ -29,7 +29,7 @@ export function filledWith(bytes: Uint8Array, value: number, what: string): void
 }
 
 /** Runs `call`; gives what it threw or rejected with, and fails when it did neither. */
-export async function failureOf(call: () => unknown, what: string): Promise<unknown> {
+async function failureOf(call: () => unknown, what: string): Promise<unknown> {
   try {
     await call();
   } catch (error) {

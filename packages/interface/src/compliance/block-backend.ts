@@ -1,32 +1,10 @@
-import type { BlockBackend } from "../block.ts";
-import type { MaybePromise } from "../maybe-promise.ts";
 import { concurrencyCases } from "./block-concurrency.ts";
 import { contentCases } from "./block-content.ts";
 import { limitCases } from "./block-limits.ts";
+import type { BlockBackendCaseOptions, OpenBlockBackend } from "./block-request.ts";
 import type { ComplianceCase } from "./case.ts";
 
-/** The disk that a case asks for. */
-export interface BlockBackendRequest {
-  /** Bytes: a multiple of 64 KiB. */
-  readonly size: number;
-  /** Whether the disk is to be read-only. */
-  readonly readOnly: boolean;
-}
-
-/** What a case needs to know about the implementation. */
-export interface BlockBackendCaseOptions {
-  /** Largest disk that `open` can make; cases that need more are left out. Default: no limit. */
-  readonly maxSize?: number;
-  /** False when the implementation has no read-only disks: those cases are left out. Default true. */
-  readonly canBeReadOnly?: boolean;
-  /** Opens a disk of the implementation again after its close. Without it the medium is taken to be volatile. */
-  readonly reopen?: (closed: BlockBackend) => MaybePromise<BlockBackend>;
-}
-
-/** Makes a new disk for one case. What it holds does not matter; the case closes it. */
-export type OpenBlockBackend = (request: BlockBackendRequest) => MaybePromise<BlockBackend>;
-
-/** Checks of the {@link BlockBackend} contract, for any implementation. */
+/** Checks of the `BlockBackend` contract, for any implementation. */
 export function blockBackendCases(
   open: OpenBlockBackend,
   options: BlockBackendCaseOptions = {},

@@ -1,7 +1,7 @@
 import type { BlockBackend } from "../block.ts";
 import { ok, sameBytes } from "./assert.ts";
-import type { OpenBlockBackend } from "./block-backend.ts";
 import { DISK_SIZE, onDisk, pattern, readAt } from "./block-harness.ts";
+import type { OpenBlockBackend } from "./block-request.ts";
 import type { ComplianceCase } from "./case.ts";
 import { seededRandom } from "./random.ts";
 

@@ -1,7 +1,7 @@
 import type { BlockBackend, Extent } from "../block.ts";
 import { filledWith, ok, same, sameBytes } from "./assert.ts";
-import type { BlockBackendCaseOptions, OpenBlockBackend } from "./block-backend.ts";
 import { DISK_SIZE, onDisk, pattern, readAt } from "./block-harness.ts";
+import type { BlockBackendCaseOptions, OpenBlockBackend } from "./block-request.ts";
 import type { ComplianceCase } from "./case.ts";
 import { seededRandom } from "./random.ts";
 
@@ -9,11 +9,7 @@ import { seededRandom } from "./random.ts";
 const LARGE_SIZE = 5 * 2 ** 30;
 
 /** Fails unless `extents` tile the range, and those that claim zeroes read as zeroes. */
-export async function checkExtents(
-  disk: BlockBackend,
-  offset: number,
-  length: number,
-): Promise<readonly Extent[]> {
+async function checkExtents(disk: BlockBackend, offset: number, length: number): Promise<readonly Extent[]> {
   const extents = await disk.extents(offset, length);
   let position = offset;
   for (const extent of extents) {

@@ -1,5 +1,5 @@
 import type { BlockBackend } from "../block.ts";
-import type { OpenBlockBackend } from "./block-backend.ts";
+import type { OpenBlockBackend } from "./block-request.ts";
 import type { ComplianceCase } from "./case.ts";
 
 /** Bytes in the disk that most cases use. */

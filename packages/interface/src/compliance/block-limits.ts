@@ -1,7 +1,7 @@
 import type { BlockBackend } from "../block.ts";
 import { failsWithCode, failsWithRangeError, filledWith, ok, same, sameBytes } from "./assert.ts";
-import type { BlockBackendCaseOptions, OpenBlockBackend } from "./block-backend.ts";
 import { DISK_SIZE, onDisk, pattern, readAt } from "./block-harness.ts";
+import type { BlockBackendCaseOptions, OpenBlockBackend } from "./block-request.ts";
 import type { ComplianceCase } from "./case.ts";
 
 /** Offset and length pairs that break the contract on a disk of {@link DISK_SIZE}. */

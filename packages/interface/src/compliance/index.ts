@@ -7,12 +7,8 @@
  *
  * @packageDocumentation
  */
-export {
-  type BlockBackendCaseOptions,
-  type BlockBackendRequest,
-  blockBackendCases,
-  type OpenBlockBackend,
-} from "./block-backend.ts";
+export { blockBackendCases } from "./block-backend.ts";
+export type { BlockBackendCaseOptions, BlockBackendRequest, OpenBlockBackend } from "./block-request.ts";
 export { type ComplianceCase, ComplianceError } from "./case.ts";
 export { guestMemoryCases } from "./guest-memory.ts";
 export { seededRandom } from "./random.ts";

@@ -1,8 +1,13 @@
-import type { Extent, MaybePromise, WriteOptions, WriteZeroesOptions } from "@isomorph/interface";
+import type {
+  BlockBackend,
+  Extent,
+  MaybePromise,
+  WriteOptions,
+  WriteZeroesOptions,
+} from "@isomorph/interface";
 import { checkRange, refuseChange, refuseClosed } from "../block-range.ts";
 import { codeOf, diskError } from "../disk-error.ts";
 import { isPending } from "../settle.ts";
-import type { FileDisk, FileDiskStats } from "./file.ts";
 import { GroupCommit } from "./group-commit.ts";
 import type { HostFile } from "./host-file.ts";
 
@@ -13,6 +18,36 @@ const ZERO_PIECE = 0x4_0000;
 /** Bytes zeroed between two turns of the event loop: some milliseconds. */
 const ZERO_SLICE = 0x40_0000;
 const ZEROES = new Uint8Array(ZERO_PIECE);
+
+/** Counters of a {@link FileDisk}. */
+export interface FileDiskStats {
+  readonly reads: number;
+  readonly writes: number;
+  readonly flushes: number;
+  /** Calls to the host that made data durable: fewer than `flushes` when those came together. */
+  readonly syncs: number;
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+}
+
+/**
+ * A disk in a file. Reads and writes complete at once, through the host's page cache; `flush`, `fua` and zeroing more
+ * than 4 MiB give a promise, so that the event loop goes on meanwhile.
+ *
+ * Failures carry the host's code (`EIO`, `ENOSPC`, ...). After a flush failed the host may have lost what was written
+ * before, so every later flush fails too.
+ */
+export interface FileDisk extends BlockBackend {
+  /** The file's path, links resolved. */
+  readonly path: string;
+  read(offset: number, target: Uint8Array): void;
+  /** Does nothing: Node offers no way to give back parts of a file. */
+  discard(offset: number, length: number): void;
+  /** One extent of data, always. */
+  extents(offset: number, length: number): readonly Extent[];
+  close(): Promise<void>;
+  stats(): FileDiskStats;
+}
 
 /** What a {@link BlockFile} is made of. */
 export interface BlockFileOptions {

@@ -17,13 +17,14 @@ import {
   unlinkSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { BlockBackend, Extent } from "@isomorph/interface";
 import { checkGeometry } from "../block-range.ts";
 import { codeOf, diskError } from "../disk-error.ts";
 import { lockDisk } from "./disk-lock.ts";
-import { BlockFile } from "./file-disk.ts";
+import { BlockFile, type FileDisk } from "./file-disk.ts";
 import { hostFile } from "./host-file.ts";
 import { mediumSize } from "./medium-size.ts";
+
+export type { FileDisk, FileDiskStats } from "./file-disk.ts";
 
 /** How {@link openFile} opens. */
 export interface OpenFileOptions {
@@ -40,36 +41,6 @@ export interface OpenFileOptions {
   readonly lock?: boolean;
   /** Gives up opening. */
   readonly signal?: AbortSignal;
-}
-
-/** Counters of a {@link FileDisk}. */
-export interface FileDiskStats {
-  readonly reads: number;
-  readonly writes: number;
-  readonly flushes: number;
-  /** Calls to the host that made data durable: fewer than `flushes` when those came together. */
-  readonly syncs: number;
-  readonly readBytes: number;
-  readonly writtenBytes: number;
-}
-
-/**
- * A disk in a file. Reads and writes complete at once, through the host's page cache; `flush`, `fua` and zeroing more
- * than 4 MiB give a promise, so that the event loop goes on meanwhile.
- *
- * Failures carry the host's code (`EIO`, `ENOSPC`, ...). After a flush failed the host may have lost what was written
- * before, so every later flush fails too.
- */
-export interface FileDisk extends BlockBackend {
-  /** The file's path, links resolved. */
-  readonly path: string;
-  read(offset: number, target: Uint8Array): void;
-  /** Does nothing: Node offers no way to give back parts of a file. */
-  discard(offset: number, length: number): void;
-  /** One extent of data, always. */
-  extents(offset: number, length: number): readonly Extent[];
-  close(): Promise<void>;
-  stats(): FileDiskStats;
 }
 
 /**
