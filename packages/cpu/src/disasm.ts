@@ -1,6 +1,7 @@
 /**
- * RV64 processor core: interpreter, translator, assembler and disassembler from one description: `disasm`.
+ * Disassembler: RISC-V instructions as the assembler takes them, derived from the same description of each
+ * instruction as the interpreter and the translator.
  *
  * @packageDocumentation
  */
-export {};
+export { type Disassembly, disassemble } from "./disasm/disassemble.ts";

@@ -156,8 +156,8 @@ function place(source: Source, value: number): number | undefined {
 }
 
 /**
- * The 16-bit parcel of a compressed instruction with these values of the 32-bit instruction's fields; fields that it
- * fixes may be left out. Undefined when it has no room for them.
+ * The 16-bit parcel of a compressed instruction with these values of the 32-bit instruction's fields; those that it
+ * fixes or has twice may be left out. Undefined when it has no room for them.
  */
 export function encodeCompressed(
   row: CompressedInstruction,
@@ -166,7 +166,8 @@ export function encodeCompressed(
   let half = row.match;
   for (const [field, source] of Object.entries(row.operands) as [FieldName, Source][]) {
     const value = values[field];
-    const bits = value === undefined ? (typeof source === "number" ? 0 : undefined) : place(source, field === "immU" ? (value << 12) >> 12 : value);
+    if (value === undefined) continue;
+    const bits = place(source, field === "immU" ? (value << 12) >> 12 : value);
     if (bits === undefined) return undefined;
     half |= bits;
   }
