@@ -80,7 +80,7 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
   const bytes = coreModule({ memory, harts, expansionTable: EXPANSION_TABLE, translationThreshold });
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: imports });
   const core = instance.exports as unknown as CoreExports;
-  const translator = new Translator({ memory, harts, regions, core: instance.exports, expansionTable: EXPANSION_TABLE });
+  const translator = new Translator({ memory, harts, regions, core, expansionTable: EXPANSION_TABLE });
   memory.onCodeWritten = (ramOffset, length) => translator.codeWritten(ramOffset, length);
   const toGpa = (host: number): number | undefined => {
     const gpa = host - memory.ramOffset + memory.base;
@@ -96,7 +96,7 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
         toGpa,
         firmware,
         core,
-        translate: (host) => translator.translate(host),
+        translator,
       }),
   );
   for (const hart of all) hart.reset({ pc: environment.memoryBase, a0: hart.id, a1: 0 });

@@ -41,8 +41,8 @@ export interface CoreOptions {
   readonly translationThreshold: number;
 }
 
-/** Names under which the core module exports the arithmetic functions, with their functions. */
-export function floatFunctions(float: FloatFunctions): [FloatName, FunctionRef][] {
+/** The arithmetic functions with the names under which the core module exports them. */
+function floatFunctions(float: FloatFunctions): [FloatName, FunctionRef][] {
   const entries: [FloatName, FunctionRef][] = [
     ["f32ToF64", float.f32ToF64],
     ["f64ToF32", float.f64ToF32],
@@ -53,6 +53,14 @@ export function floatFunctions(float: FloatFunctions): [FloatName, FunctionRef][
     }
   }
   return entries;
+}
+
+let floatSignatures: [FloatName, FunctionRef][] | undefined;
+
+/** Types of the arithmetic functions that the core module exports. */
+export function coreFloatSignatures(): readonly [FloatName, FunctionRef][] {
+  floatSignatures ??= floatFunctions(defineFloat(new ModuleBuilder(), { fflagsOffset: State.FFLAGS }));
+  return floatSignatures;
 }
 
 /**

@@ -4,6 +4,7 @@ import { csrName, prepareSupervisor, resetCsrs } from "../csr/index.ts";
 import { Exit } from "../interpreter/semantics.ts";
 import type { Hart, PrivilegeMode } from "../processor.ts";
 import { State } from "../state.ts";
+import type { Translator } from "../translator/translator.ts";
 import { setLine } from "../trap/index.ts";
 import type { CoreExports } from "./core-module.ts";
 import { restoreHart, saveHart } from "./snapshot.ts";
@@ -21,8 +22,7 @@ export interface HartEnvironment {
   readonly toGpa: (host: number) => number | undefined;
   readonly firmware: "vmm" | "guest";
   readonly core: CoreExports;
-  /** Translates the code at a host address, which has become hot. */
-  readonly translate: (host: number) => void;
+  readonly translator: Translator;
 }
 
 /** A hart on the core module. */
@@ -49,11 +49,13 @@ export class CoreHart implements Hart {
     this.#put32(State.REMAINING, budget);
     this.#put32(State.ATTENTION, 1);
     this.#core.updateTimer(this.#state);
+    const { translator } = this.#env;
+    translator.flush();
     for (;;) {
       this.#core.run(this.#state);
       const exit = this.#get32(State.EXIT);
       if (exit !== Exit.HOT_BLOCK) return EXITS[exit] ?? "budget";
-      this.#env.translate(this.#get32(State.HOT_BLOCK));
+      translator.translate(this.#get32(State.HOT_BLOCK));
     }
   }
 

@@ -1,9 +1,207 @@
+import { type HartBlocks, type MachineMemory, PageFlag } from "@isomorph/mmu";
+import { Code, type FunctionRef, ModuleBuilder } from "@isomorph/wasm";
+import { type CoreExports, coreFloatSignatures, memoryLimits } from "../core/core-module.ts";
+import type { FloatName } from "../isa/semantics.ts";
+import { CodeCache } from "../state.ts";
+import { emitRegion } from "./emit-region.ts";
+import { discoverRegion, instructionReader, type ReadInstruction, type Region } from "./region.ts";
+import type { RegionFunctions } from "./semantics.ts";
+
+export interface TranslatorOptions {
+  readonly memory: MachineMemory;
+  readonly harts: HartBlocks;
+  /** Table of translated regions, imported by the core module; entry 0 stays empty. */
+  readonly regions: WebAssembly.Table;
+  readonly core: CoreExports;
+  readonly expansionTable: number;
+}
+
+/** A region in the table. */
+interface Translation {
+  readonly index: number;
+  readonly entry: number;
+  /** Host addresses of the code it was made from: all lie in one page. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Hot blocks that are compiled together; compiling one module costs more than a function in it. */
+const BATCH = 16;
+/** Regions at once; above it all are dropped and the hot ones come back. */
+const MAX_REGIONS = 16384;
+/** Writes to a page beside its translated code, after which the page counts as data. */
+const MAX_MISSES = 256;
+
+/** Makes, installs and drops the translations of guest code. */
 export class Translator {
-  constructor(_: unknown) {}
-  translate(_host: number): void {}
-  codeWritten(_ramOffset: number, _length: number): void {}
-  counters(): Record<string, number> {
-    return {};
+  readonly #options: TranslatorOptions;
+  readonly #view: DataView;
+  readonly #read: ReadInstruction;
+  readonly #code = new Code();
+  /** Translations by page number of the host address. */
+  readonly #pages = new Map<number, Translation[]>();
+  readonly #byEntry = new Map<number, Translation>();
+  /** Pages that are written too often beside their code: writes so far. */
+  readonly #misses = new Map<number, number>();
+  readonly #free: number[] = [];
+  #pending: number[] = [];
+  #counters = {
+    regions: 0,
+    regionsTranslated: 0,
+    regionsDropped: 0,
+    instructionsTranslated: 0,
+    modules: 0,
+    moduleBytes: 0,
+  };
+
+  constructor(options: TranslatorOptions) {
+    this.#options = options;
+    this.#view = new DataView(options.memory.memory.buffer);
+    this.#read = instructionReader(this.#view, options.expansionTable);
   }
-  close(): void {}
+
+  /** Asks for the translation of the code at a host address. It is made at {@link flush} or when a batch is full. */
+  translate(host: number): void {
+    const known = this.#byEntry.get(host);
+    if (known !== undefined) {
+      this.#publish(known);
+      return;
+    }
+    this.#pending.push(host);
+    if (this.#pending.length >= BATCH) this.flush();
+  }
+
+  /** Translates what was asked for. */
+  flush(): void {
+    if (this.#pending.length === 0) return;
+    const pending = new Set(this.#pending);
+    this.#pending = [];
+    const regions: { entry: number; region: Region }[] = [];
+    for (const entry of pending) {
+      if ((this.#misses.get(entry >>> 12) ?? 0) >= MAX_MISSES || this.#byEntry.has(entry)) continue;
+      const region = discoverRegion(this.#read, entry);
+      if (region !== undefined) regions.push({ entry, region });
+    }
+    if (regions.length === 0) return;
+    if (this.#byEntry.size + regions.length > MAX_REGIONS) this.#dropAll();
+    this.#install(regions);
+  }
+
+  #install(regions: readonly { entry: number; region: Region }[]): void {
+    const { memory, regions: table, core } = this.#options;
+    const module = new ModuleBuilder();
+    const functions = importCore(module, memory);
+    module.importTable("env", "regions", { min: 1 });
+    const installed: Translation[] = [];
+    for (const { entry, region } of regions) {
+      const target = module.declare("", ["i32", "i64", "i32"], "i32");
+      emitRegion(this.#code, region, functions);
+      module.defineFrom(target, this.#code);
+      const index = this.#free.pop() ?? table.grow(1);
+      module.element(index, [target]);
+      const end = Math.max(...region.blocks.map((block) => block.end));
+      installed.push({ index, entry, start: entry, end });
+      this.#counters.instructionsTranslated += region.blocks.reduce((n, b) => n + b.instructions.length, 0);
+    }
+    const bytes = module.toBytes();
+    const imports = { env: { memory: memory.memory, regions: table }, core: core as unknown as WebAssembly.ModuleImports };
+    new WebAssembly.Instance(new WebAssembly.Module(bytes), imports);
+    this.#counters.modules++;
+    this.#counters.moduleBytes += bytes.length;
+    for (const translation of installed) this.#register(translation);
+  }
+
+  #register(translation: Translation): void {
+    const { memory, core } = this.#options;
+    const page = translation.entry >>> 12;
+    const others = this.#pages.get(page);
+    if (others === undefined) {
+      this.#pages.set(page, [translation]);
+      core.protectCode(((page << 12) >>> 0) - memory.ramOffset);
+    } else {
+      others.push(translation);
+    }
+    this.#byEntry.set(translation.entry, translation);
+    this.#counters.regionsTranslated++;
+    this.#counters.regions++;
+    this.#publish(translation);
+  }
+
+  /** Enters a translation into the code cache of every hart. */
+  #publish({ entry, index }: Translation): void {
+    for (const at of this.#cacheEntries(entry)) {
+      this.#view.setUint32(at + CodeCache.TAG, entry, true);
+      this.#view.setInt32(at + CodeCache.VALUE, index, true);
+    }
+  }
+
+  *#cacheEntries(host: number): Generator<number> {
+    const { start, stride, count } = this.#options.harts;
+    const slot = ((host >>> 1) & (CodeCache.ENTRIES - 1)) * CodeCache.ENTRY_SIZE;
+    for (let hart = 0; hart < count; hart++) yield start + hart * stride + CodeCache.START + slot;
+  }
+
+  /** Someone is about to write, or has written, RAM that shares a page with translated code. */
+  codeWritten(ramOffset: number, length: number): void {
+    const { memory } = this.#options;
+    const first = memory.ramOffset + ramOffset;
+    const last = first + length;
+    for (let page = first >>> 12; page <= (last - 1) >>> 12; page++) this.#writtenPage(page, first, last);
+  }
+
+  #writtenPage(page: number, first: number, last: number): void {
+    const translations = this.#pages.get(page);
+    if (translations === undefined) return;
+    const hit = translations.some(({ start, end }) => start < last && end > first);
+    if (!hit) {
+      const misses = (this.#misses.get(page) ?? 0) + 1;
+      this.#misses.set(page, misses);
+      if (misses < MAX_MISSES) return;
+    }
+    for (const translation of translations) this.#drop(translation);
+    this.#pages.delete(page);
+    this.#options.memory.pageFlags[page - (this.#options.memory.ramOffset >>> 12)] &= ~PageFlag.CODE;
+  }
+
+  #drop(translation: Translation): void {
+    const { entry, index } = translation;
+    for (const at of this.#cacheEntries(entry)) {
+      if (this.#view.getUint32(at + CodeCache.TAG, true) !== entry) continue;
+      this.#view.setInt32(at + CodeCache.VALUE, 0, true);
+    }
+    this.#byEntry.delete(entry);
+    this.#options.regions.set(index, null);
+    this.#free.push(index);
+    this.#counters.regionsDropped++;
+    this.#counters.regions--;
+  }
+
+  #dropAll(): void {
+    for (const [page, translations] of this.#pages) {
+      for (const translation of translations) this.#drop(translation);
+      this.#options.memory.pageFlags[page - (this.#options.memory.ramOffset >>> 12)] &= ~PageFlag.CODE;
+    }
+    this.#pages.clear();
+    this.#misses.clear();
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return this.#counters;
+  }
+
+  close(): void {
+    this.#pending = [];
+    this.#dropAll();
+  }
+}
+
+/** Imports the memory and the core module's functions. */
+function importCore(module: ModuleBuilder, memory: MachineMemory): RegionFunctions {
+  module.importMemory("env", "memory", memoryLimits(memory.memory));
+  const host = module.importFunction("core", "host", ["i32", "i64", "i32", "i32"], "i32");
+  const float = new Map<FloatName, FunctionRef>();
+  for (const [name, { params, result }] of coreFloatSignatures()) {
+    float.set(name, module.importFunction("core", name, params, result));
+  }
+  return { host, float };
 }
