@@ -1,0 +1,308 @@
+import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type AptSource, debianMirrors, parseStanzas, readHostSources } from "./apt-sources.ts";
+import { sha256File } from "./checksum.ts";
+import { errorCode, type GuestError, guestError } from "./errors.ts";
+import { type HostTools, type RunOptions, runTool } from "./host-tools.ts";
+import { ARCHITECTURE, SUITE } from "./packages.ts";
+import type { OnGuestProgress } from "./progress.ts";
+
+/** A package as the archive's signed index describes it. */
+export interface ArchivePackage {
+  readonly name: string;
+  readonly version: string;
+  readonly architecture: string;
+  /** Length of the package file in bytes. */
+  readonly size: number;
+  /** SHA-256 of the package file, lower-case hexadecimal. */
+  readonly sha256: string;
+}
+
+/** What {@link openPrivateApt} needs. */
+export interface PrivateAptOptions {
+  /** Folder that holds lists, caches, status and configuration; made if absent. */
+  readonly directory: string;
+  readonly tools: HostTools;
+  /** Base address of a Debian mirror; the host's own apt sources decide when absent. */
+  readonly mirror?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress: OnGuestProgress;
+}
+
+/** An apt of our own beside the host's: same mirror and proxy, other architecture, nothing of the host's touched. */
+export interface PrivateApt {
+  /** Fetches the signed index. Unchanged files are not fetched again. */
+  update(): Promise<void>;
+  /** What installing `names` in an empty system takes, in a stable order. */
+  resolve(names: readonly string[]): Promise<ArchivePackage[]>;
+  /** Fetches what is not there yet (a started file goes on where it stopped) and checks every file. */
+  download(packages: readonly ArchivePackage[]): Promise<void>;
+  /** Where {@link download} leaves the file of a package. */
+  fileOf(archivePackage: ArchivePackage): string;
+}
+
+const DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/**
+ * Pretends that what the kernel package depends on for its maintainer scripts is there: the initrd is ours,
+ * and the scripts never run.
+ */
+const STATUS = `Package: isomorph-host
+Status: install ok installed
+Architecture: all
+Version: 1
+Maintainer: isomorph
+Provides: linux-initramfs-tool, initramfs-tools (= 99), linux-base (= 99)
+Description: what the builder stands for
+
+`;
+
+/** Prepares the folder and its configuration. Only {@link PrivateApt.update} and `download` use the network. */
+export async function openPrivateApt(options: PrivateAptOptions): Promise<PrivateApt> {
+  const { directory, tools, signal, onProgress } = options;
+  const archives = join(directory, "cache", "archives");
+  const configuration = join(directory, "apt.conf");
+  const mirror = chooseMirror(options.mirror);
+  for (const folder of ["etc", "lists/partial", "cache/archives/partial", "log"]) {
+    await mkdir(join(directory, folder), { recursive: true });
+  }
+  const inherited = await hostAcquireSettings(tools, signal);
+  await writeFile(configuration, privateConfiguration(directory) + inherited);
+  await writeFile(join(directory, "status"), STATUS);
+
+  const base: RunOptions = { env: { APT_CONFIG: configuration, DEBIAN_FRONTEND: "noninteractive" }, signal };
+  const fileOf = ({ name, version, architecture }: ArchivePackage): string =>
+    join(archives, `${name}_${version.replaceAll(":", "%3a")}_${architecture}.deb`);
+
+  const updateWith = async (keyring: string): Promise<void> => {
+    await writeFile(join(directory, "etc", "guest.sources"), sourcesFile(mirror.uri, keyring));
+    await runTool(tools["apt-get"], ["update", "-q", "-o", "APT::Update::Error-Mode=any"], base);
+  };
+
+  return {
+    fileOf,
+
+    async update(): Promise<void> {
+      onProgress({ step: "index", message: `reading the index of Debian ${SUITE} for ${ARCHITECTURE}` });
+      let refusal: unknown;
+      for (const keyring of [DEBIAN_KEYRING, mirror.signedBy]) {
+        if (keyring === undefined || !(await exists(keyring))) continue;
+        try {
+          return await updateWith(keyring);
+        } catch (error) {
+          if (!isKeyTrouble(error)) throw error;
+          refusal = error;
+        }
+      }
+      const fetched = await fetchKeyring(tools, join(directory, "keyring"), signal, refusal);
+      try {
+        await updateWith(fetched);
+      } catch (error) {
+        if (!isKeyTrouble(error)) throw error;
+        throw guestError("ERR_GUEST_KEYRING", `no keyring here verifies Debian ${SUITE}`, error);
+      }
+    },
+
+    async resolve(names): Promise<ArchivePackage[]> {
+      onProgress({ step: "resolve", message: "choosing packages" });
+      const plan = await runTool(tools["apt-get"], ["install", "-s", "-q", "-y", ...names], base);
+      const chosen = [...plan.matchAll(/^Inst (\S+?)(?::\S+)? \((\S+) /gm)].map(
+        ([, name, version]) => `${name}=${version}`,
+      );
+      if (chosen.length === 0) throw guestError("ERR_GUEST_ARCHIVE", "apt chose no packages");
+      const index = await runTool(tools["apt-cache"], ["show", "--no-all-versions", ...chosen], base);
+      const found = new Map(
+        parseStanzas(index).map((fields) => [fields.get("package"), archivePackage(fields)]),
+      );
+      return chosen
+        .map((choice) => choice.slice(0, choice.indexOf("=")))
+        .sort()
+        .map((name) => {
+          const entry = found.get(name);
+          if (entry === undefined)
+            throw guestError("ERR_GUEST_ARCHIVE", `the index does not describe ${name}`);
+          return entry;
+        });
+    },
+
+    async download(packages): Promise<void> {
+      const total = packages.reduce((sum, { size }) => sum + size, 0);
+      const wrong = await wrongFiles(packages, fileOf, signal);
+      if (wrong.length === 0) return;
+      let present = total - wrong.reduce((sum, { size }) => sum + size, 0);
+      const report = (done: number): void =>
+        onProgress({
+          step: "download",
+          message: `fetching ${wrong.length} packages`,
+          done,
+          total,
+          unit: "bytes",
+        });
+      report(present);
+      await runTool(
+        tools["apt-get"],
+        [
+          "install",
+          "-d",
+          "-q",
+          "-y",
+          "-o",
+          "APT::Status-Fd=3",
+          ...packages.map((p) => `${p.name}=${p.version}`),
+        ],
+        {
+          ...base,
+          onStatusLine: (line) => {
+            const percent = Number(/^dlstatus:[^:]*:([0-9.]+):/.exec(line)?.[1] ?? Number.NaN);
+            if (!(percent >= 0 && percent <= 100)) return;
+            present = Math.max(present, Math.round((total * percent) / 100));
+            report(present);
+          },
+        },
+      );
+      const still = await wrongFiles(wrong, fileOf, signal);
+      if (still.length > 0) {
+        throw guestError(
+          "ERR_GUEST_ARCHIVE",
+          `fetched, yet not as the index says: ${still.map((p) => p.name).join(", ")}`,
+        );
+      }
+      report(total);
+    },
+  };
+}
+
+function chooseMirror(given: string | undefined): Pick<AptSource, "uri" | "signedBy"> {
+  if (given !== undefined) return { uri: given.replace(/\/+$/, "") };
+  const mirror = debianMirrors(readHostSources())[0];
+  if (mirror !== undefined) return mirror;
+  throw guestError(
+    "ERR_GUEST_NO_MIRROR",
+    "the apt sources of this host (/etc/apt/sources.list and sources.list.d) name no mirror of Debian. " +
+      "Name one, or bring your own guest: isomorph run --kernel FILE [--initrd FILE] --disk FILE",
+  );
+}
+
+/** Proxies, certificates, time-outs and the like are the host's own; what is fetched and where it lies is ours. */
+async function hostAcquireSettings(tools: HostTools, signal: AbortSignal | undefined): Promise<string> {
+  const dump = await runTool(tools["apt-config"], ["dump"], { signal });
+  const ours = /^Acquire::(IndexTargets|Languages|Changelogs|GzipIndexes|cdrom)\b/i;
+  return dump
+    .split("\n")
+    .filter((line) => /^Acquire::\S+ ".*";$/.test(line) && !ours.test(line))
+    .join("\n")
+    .concat("\n");
+}
+
+function privateConfiguration(directory: string): string {
+  const quoted = (name: string, value: string): string => `${name} "${value}";\n`;
+  const nowhere = join(directory, "none");
+  return [
+    quoted("Dir", "/"),
+    quoted("Dir::Etc::main", nowhere),
+    quoted("Dir::Etc::parts", nowhere),
+    quoted("Dir::Etc::sourcelist", nowhere),
+    quoted("Dir::Etc::sourceparts", join(directory, "etc")),
+    quoted("Dir::Etc::preferences", nowhere),
+    quoted("Dir::Etc::preferencesparts", nowhere),
+    quoted("Dir::Etc::trusted", nowhere),
+    quoted("Dir::Etc::trustedparts", nowhere),
+    quoted("Dir::State", directory),
+    quoted("Dir::State::lists", join(directory, "lists")),
+    quoted("Dir::State::status", join(directory, "status")),
+    quoted("Dir::State::extended_states", join(directory, "extended_states")),
+    quoted("Dir::Cache", join(directory, "cache")),
+    quoted("Dir::Log", join(directory, "log")),
+    quoted("Dir::Ignore-Files-Silently::", "."),
+    quoted("APT::Architecture", ARCHITECTURE),
+    quoted("APT::Architectures::", ARCHITECTURE),
+    quoted("APT::Install-Recommends", "false"),
+    quoted("APT::Install-Suggests", "false"),
+    quoted("APT::Sandbox::User", "root"),
+    quoted("Acquire::Languages", "none"),
+    quoted("Acquire::Retries", "3"),
+  ].join("");
+}
+
+function sourcesFile(uri: string, keyring: string): string {
+  return `Types: deb\nURIs: ${uri}\nSuites: ${SUITE}\nComponents: main\nSigned-By: ${keyring}\n`;
+}
+
+function isKeyTrouble(error: unknown): boolean {
+  if (errorCode(error) !== "ERR_GUEST_TOOL_FAILED") return false;
+  return /NO_PUBKEY|not signed|EXPKEYSIG|could(n't| not) be verified|Missing key|signature/i.test(
+    (error as GuestError).message,
+  );
+}
+
+/**
+ * A newer keyring from the package debian-archive-keyring, by the host's own apt and so under the host's own
+ * trust: download only, into our folder.
+ */
+async function fetchKeyring(
+  tools: HostTools,
+  directory: string,
+  signal: AbortSignal | undefined,
+  refusal: unknown,
+): Promise<string> {
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true });
+  try {
+    await runTool(tools["apt-get"], ["download", "-q", "debian-archive-keyring"], { cwd: directory, signal });
+    const deb = (await readdir(directory)).find((name) => name.endsWith(".deb"));
+    if (deb === undefined) throw new Error("apt-get download left no file");
+    await runTool(tools["dpkg-deb"], ["-x", join(directory, deb), directory], { signal });
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw guestError(
+      "ERR_GUEST_KEYRING",
+      `this host has no keyring that verifies Debian ${SUITE}, and its apt brought no newer one. ` +
+        "Install a current debian-archive-keyring",
+      refusal ?? error,
+    );
+  }
+  return join(directory, DEBIAN_KEYRING);
+}
+
+function archivePackage(fields: ReadonlyMap<string, string>): ArchivePackage {
+  const name = fields.get("package") ?? "";
+  const version = fields.get("version") ?? "";
+  const architecture = fields.get("architecture") ?? "";
+  const size = Number(fields.get("size"));
+  const sha256 = fields.get("sha256") ?? "";
+  const wellFormed =
+    /^[a-z0-9][a-z0-9+.-]*$/.test(name) &&
+    /^[A-Za-z0-9.+~:-]+$/.test(version) &&
+    (architecture === ARCHITECTURE || architecture === "all") &&
+    Number.isSafeInteger(size) &&
+    /^[0-9a-f]{64}$/.test(sha256);
+  if (!wellFormed) throw guestError("ERR_GUEST_ARCHIVE", `the index describes ${name || "a package"} badly`);
+  return { name, version, architecture, size, sha256 };
+}
+
+/** The packages whose file is absent or differs from the index; a file that differs is removed. */
+async function wrongFiles(
+  packages: readonly ArchivePackage[],
+  fileOf: (archivePackage: ArchivePackage) => string,
+  signal: AbortSignal | undefined,
+): Promise<ArchivePackage[]> {
+  const wrong: ArchivePackage[] = [];
+  for (const entry of packages) {
+    const path = fileOf(entry);
+    const length = await stat(path).then(
+      ({ size }) => size,
+      () => -1,
+    );
+    if (length === entry.size && (await sha256File(path, { signal })) === entry.sha256) continue;
+    await rm(path, { force: true });
+    wrong.push(entry);
+  }
+  return wrong;
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
