@@ -27,7 +27,7 @@ export interface MmuFunctions {
    */
   readonly load: FunctionRef<readonly ["i32", "i64", "i32"], "i64">;
   /** (state, va, value, sizeLog2): stores likewise. Nothing is written when any part faults. */
-  readonly store: FunctionRef<readonly ["i32", "i64", "i64", "i32"]>;
+  readonly store: FunctionRef<readonly ["i32", "i64", "i64", "i32"], undefined>;
   /**
    * (state, va, sizeLog2, access): the host address when the access of up to 4096 bytes is naturally aligned, in
    * RAM and allowed; the caller then performs it at once. Else 0: with FAULT set when it faults, with FAULT 0 when it
@@ -35,19 +35,19 @@ export interface MmuFunctions {
    */
   readonly host: FunctionRef<readonly ["i32", "i64", "i32", "i32"], "i32">;
   /** `SFENCE.VMA` with neither address nor ASID. */
-  readonly flushAll: FunctionRef<readonly ["i32"]>;
+  readonly flushAll: FunctionRef<readonly ["i32"], undefined>;
   /** (state, asid): `SFENCE.VMA` for an address space. */
-  readonly flushAsid: FunctionRef<readonly ["i32", "i64"]>;
+  readonly flushAsid: FunctionRef<readonly ["i32", "i64"], undefined>;
   /** (state, va): `SFENCE.VMA` for an address, whatever the ASID. */
-  readonly flushAddress: FunctionRef<readonly ["i32", "i64"]>;
+  readonly flushAddress: FunctionRef<readonly ["i32", "i64"], undefined>;
   /** To be called when MODE, or MPRV, MPP, SUM or MXR in MSTATUS, has changed. */
-  readonly contextsChanged: FunctionRef<readonly ["i32"]>;
+  readonly contextsChanged: FunctionRef<readonly ["i32"], undefined>;
   /** (state, old): to be called after SATP was written, with the value it had. */
-  readonly satpChanged: FunctionRef<readonly ["i32", "i64"]>;
+  readonly satpChanged: FunctionRef<readonly ["i32", "i64"], undefined>;
   /** To be called after PMPCFG or PMPADDR was written: decodes them, sets PMP_ACTIVE, clears the TLB. */
-  readonly pmpChanged: FunctionRef<readonly ["i32"]>;
+  readonly pmpChanged: FunctionRef<readonly ["i32"], undefined>;
   /** (ramOffset): code was translated from the page there; stores to it call `codeWritten` from now on. */
-  readonly protectCode: FunctionRef<readonly ["i32"]>;
+  readonly protectCode: FunctionRef<readonly ["i32"], undefined>;
 }
 
 /** Defines the memory functions in a module that imports its memory. */
