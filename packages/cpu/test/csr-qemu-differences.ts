@@ -62,13 +62,13 @@ for (let entry = 0; entry < 16; entry++) {
 
 /**
  * Changes a value to write, set or clear so that no field gets an encoding that QEMU stores and this processor
- * refuses: MPP 2 and VS in `mstatus`, CBIE 2 in `menvcfg` and `senvcfg`; a PMP entry that is writable and not
- * readable, and bits 6:5 of a PMP entry.
+ * refuses: MPP 2, VS and a UXL of 32 bits (which QEMU obeys) in `mstatus`, CBIE 2 in `menvcfg` and `senvcfg`; a PMP
+ * entry that is writable and not readable, and bits 6:5 of a PMP entry.
  */
 export function withoutReserved(name: string, value: bigint): bigint {
   if (name.endsWith("status")) {
     const machine = ((value >> 11n) & 3n) === 2n ? value | (1n << 11n) : value;
-    return machine & ~0x600n;
+    return (machine & ~0x3_0000_0600n) | (2n << 32n);
   }
   if (name.endsWith("envcfg")) return (value >> 4n) & 3n ? value | (3n << 4n) : value;
   if (!name.startsWith("pmpcfg")) return value;
@@ -85,6 +85,10 @@ export function withoutReserved(name: string, value: bigint): bigint {
  * Differences that no mask expresses:
  * - CSRRS and CSRRC with a source register other than x0 that holds zero write nothing in QEMU, so that on a
  *   read-only CSR they do not trap; by the Zicsr chapter they do.
+ * - MRET and SRET to a mode below M leave `mstatus.MPRV` alone in QEMU 7.2; by sections 3.1.6.1 and 4.1.1 of version
+ *   1.12 they clear it.
+ * - EBREAK sets `xtval` to zero in QEMU, to the address of the EBREAK in Spike and Sail. Both are allowed
+ *   (section 3.1.16).
  * - MRET to S- or U-mode while no PMP entry is in use raises an instruction access fault at the MRET in QEMU; by
  *   section 3.7.1 it is the fetch of the next instruction that faults.
  * - Exceptions count as retired instructions in QEMU; by section 3.3.1 ECALL and EBREAK do not retire.

@@ -30,6 +30,7 @@ export const word = {
       (rd << 7) |
       0x6f) >>>
     0,
+  jalr: (rd: number, offset: number, rs1: number): number => immediateWord(0x67, 0, rd, rs1, offset),
   ecall: 0x0000_0073,
   ebreak: 0x0010_0073,
   mret: 0x3020_0073,
@@ -86,8 +87,11 @@ export class QemuProgram {
     this.emit(word.jal(0, 0));
   }
 
-  /** Runs the program until it stops and gives back the memory. Fails when QEMU does not end by itself. */
-  run(): Buffer {
+  /**
+   * Runs the program until it stops and gives back the memory. Fails when QEMU does not end by itself.
+   * `properties` of the processor come on top of those with which it is like ours.
+   */
+  run(properties = ""): Buffer {
     const directory = mkdtempSync(join(tmpdir(), "isomorph-csr-"));
     try {
       const path = join(directory, "ram");
@@ -95,7 +99,16 @@ export class QemuProgram {
       const { status, error, stderr } = spawnSync(
         "qemu-system-riscv64",
         [
-          ...["-M", "virt,memory-backend=ram", "-cpu", "rv64,h=false", "-m", "64M", "-bios", "none"],
+          ...[
+            "-M",
+            "virt,memory-backend=ram",
+            "-cpu",
+            `rv64,h=false${properties}`,
+            "-m",
+            "64M",
+            "-bios",
+            "none",
+          ],
           ...["-object", `memory-backend-file,id=ram,size=64M,mem-path=${path},share=on`],
           ...["-display", "none", "-serial", "none", "-monitor", "none"],
         ],

@@ -82,29 +82,37 @@ export class CsrRuleEmitter {
       case "time":
         return;
       case "register":
-        return this.#writeRegister(c, rule, state, value);
+        this.#writeRegister(c, rule, state, value);
+        break;
       case "view": {
         const target = viewed(rule);
         const writable = limited(c, state, rule.writable, rule.limit);
         const kept = c.i64.and(this.readForUpdate(c, target, state, address), c.i64.xor(writable.get(), -1));
         value.set(c.i64.or(kept, c.i64.and(value.get(), writable.get())));
-        return this.write(c, target, state, address, value);
+        this.write(c, target, state, address, value);
+        break;
       }
       case "interrupt-pending":
-        return writePending(c, state, value);
+        writePending(c, state, value);
+        break;
       case "float":
-        return writeFloat(c, rule.part, state, value);
+        writeFloat(c, rule.part, state, value);
+        break;
       case "counter": {
         const count = c.let64(c.i64.mul(started(c, state), running(c, state, rule.inhibit)));
         value.set(c.i64.sub(value.get(), count.get()));
-        return c.i64.store(state.get(), value.get(), rule.bias);
+        c.i64.store(state.get(), value.get(), rule.bias);
+        break;
       }
       case "inhibit":
-        return writeInhibit(c, state, value);
+        writeInhibit(c, state, value);
+        break;
       case "pmp-configuration":
-        return c.call(this.#pmp.configuration, state.get(), c.i32.const(rule.first), value.get());
+        c.call(this.#pmp.configuration, state.get(), c.i32.const(rule.first), value.get());
+        break;
       case "pmp-address":
-        return c.call(this.#pmp.address, state.get(), c.i32.and(address.get(), 15), value.get());
+        c.call(this.#pmp.address, state.get(), c.i32.and(address.get(), 15), value.get());
+        break;
     }
   }
 
@@ -117,9 +125,8 @@ export class CsrRuleEmitter {
       const legal = field.legal.reduce((set, entry) => set | (1n << BigInt(entry)), 0n);
       const allowed = c.i64.shrU(c.i64.const(legal), c.i64.shrU(c.i64.and(value.get(), mask), field.low));
       c.if(c.i64.eqz(c.i64.and(allowed, 1)), () => {
-        if (rule.illegal === "ignore-write") return c.return();
-        const others = c.i64.and(value.get(), ~mask);
-        value.set(c.i64.or(others, c.i64.and(old.get(), mask)));
+        if (rule.illegal === "ignore-write") c.return();
+        else value.set(c.i64.or(c.i64.and(value.get(), ~mask), c.i64.and(old.get(), mask)));
       });
     }
     const writable = writableMask(fields);
@@ -135,14 +142,18 @@ export class CsrRuleEmitter {
     switch (effect) {
       case "contexts": {
         const changed = c.i64.and(c.i64.xor(old.get(), value.get()), MEMORY_PRIVILEGE);
-        return c.if(c.i64.ne(changed, 0), () => c.call(mmu.contextsChanged, state.get()));
+        c.if(c.i64.ne(changed, 0), () => c.call(mmu.contextsChanged, state.get()));
+        break;
       }
       case "interrupts":
-        return emitInterruptNotice(c, state);
+        emitInterruptNotice(c, state);
+        break;
       case "timer":
-        return c.call(updateTimer, state.get());
+        c.call(updateTimer, state.get());
+        break;
       case "translation":
-        return c.if(c.i64.ne(old.get(), value.get()), () => c.call(mmu.satpChanged, state.get(), old.get()));
+        c.if(c.i64.ne(old.get(), value.get()), () => c.call(mmu.satpChanged, state.get(), old.get()));
+        break;
     }
   }
 }
