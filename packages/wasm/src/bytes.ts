@@ -51,7 +51,10 @@ export class ByteSink {
   /** Signed LEB128 of a 64-bit integer: a safe integer, or a bigint taken modulo 2^64. */
   s64(value: number | bigint): void {
     if (typeof value === "number") {
-      if (value === (value | 0)) return this.s32(value);
+      if (value === (value | 0)) {
+        this.s32(value);
+        return;
+      }
       if (!Number.isSafeInteger(value)) throw new RangeError(`not a safe integer: ${value}`);
     }
     this.reserve(10);

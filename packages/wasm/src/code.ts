@@ -7,9 +7,9 @@ import {
   type Label,
   type Result,
   TOKEN,
+  VALUE_TYPE_CODE,
   type Value,
   type Values,
-  VALUE_TYPE_CODE,
   type ValueType,
 } from "./types.ts";
 
@@ -50,10 +50,10 @@ const TYPES = ["i32", "i64", "f32", "f64"] as const;
 export class Code {
   /** Instructions so far. */
   readonly sink: ByteSink = new ByteSink();
-  readonly i32: Integer32Ops = new Integer32Ops(this);
-  readonly i64: Integer64Ops = new Integer64Ops(this);
-  readonly f32: Float32Ops = new Float32Ops(this);
-  readonly f64: Float64Ops = new Float64Ops(this);
+  readonly i32: Integer32Ops = new Integer32Ops(this.sink);
+  readonly i64: Integer64Ops = new Integer64Ops(this.sink);
+  readonly f32: Float32Ops = new Float32Ops(this.sink);
+  readonly f64: Float64Ops = new Float64Ops(this.sink);
   #depth = 0;
   #localTypes: ValueType[] = [];
   #paramCount = 0;
@@ -249,12 +249,6 @@ export class Code {
     return TOKEN as unknown as Result<R>;
   }
 
-  /** Emits a load or store of memory 0, with the byte alignment hint: the address may have any alignment. */
-  memoryAccess(opcode: number, offset: number): void {
-    this.sink.u8(opcode);
-    this.sink.u8(0);
-    this.sink.u32(offset);
-  }
   /** Copies `length` bytes within memory 0 (`memory.copy`). */
   memoryCopy(_destination: I32, _source: I32, _length: I32): void {
     this.#bulk(10);

@@ -1,26 +1,27 @@
-import type { Code } from "./code.ts";
+import type { ByteSink } from "./bytes.ts";
 import { type F32, type F64, type I32, type I64, TOKEN, type Value } from "./types.ts";
 
-type Float = "f32" | "f64";
+/** The floating-point types. */
+export type Float = "f32" | "f64";
 
 /** The floating-point instructions of one width (core specification 2.0, section 5.4.7). */
 export class FloatOps<T extends Float> {
-  readonly #code: Code;
+  readonly #sink: ByteSink;
   readonly #compare: number;
   readonly #arithmetic: number;
 
-  constructor(code: Code, type: T) {
-    this.#code = code;
+  constructor(sink: ByteSink, type: T) {
+    this.#sink = sink;
     this.#compare = type === "f64" ? 0x61 : 0x5b;
     this.#arithmetic = type === "f64" ? 0x99 : 0x8b;
   }
 
   #compared(offset: number): I32 {
-    this.#code.sink.u8(this.#compare + offset);
+    this.#sink.u8(this.#compare + offset);
     return TOKEN;
   }
   #computed(offset: number): Value<T> {
-    this.#code.sink.u8(this.#arithmetic + offset);
+    this.#sink.u8(this.#arithmetic + offset);
     return TOKEN;
   }
 
@@ -79,35 +80,35 @@ export class FloatOps<T extends Float> {
 
 /** Instructions that only single precision has. */
 export class Float32Ops extends FloatOps<"f32"> {
-  readonly #code: Code;
-  constructor(code: Code) {
-    super(code, "f32");
-    this.#code = code;
+  readonly #sink: ByteSink;
+  constructor(sink: ByteSink) {
+    super(sink, "f32");
+    this.#sink = sink;
   }
   reinterpretI32(_a: I32): F32 {
-    this.#code.sink.u8(0xbe);
+    this.#sink.u8(0xbe);
     return TOKEN;
   }
   demoteF64(_a: F64): F32 {
-    this.#code.sink.u8(0xb6);
+    this.#sink.u8(0xb6);
     return TOKEN;
   }
 }
 
 /** Instructions that only double precision has. */
 export class Float64Ops extends FloatOps<"f64"> {
-  readonly #code: Code;
-  constructor(code: Code) {
-    super(code, "f64");
-    this.#code = code;
+  readonly #sink: ByteSink;
+  constructor(sink: ByteSink) {
+    super(sink, "f64");
+    this.#sink = sink;
   }
   #emit(opcode: number): F64 {
-    this.#code.sink.u8(opcode);
+    this.#sink.u8(opcode);
     return TOKEN;
   }
   const(value: number): F64 {
-    this.#code.sink.u8(0x44);
-    this.#code.sink.f64(value);
+    this.#sink.u8(0x44);
+    this.#sink.f64(value);
     return TOKEN;
   }
   convertI32S(_a: I32): F64 {

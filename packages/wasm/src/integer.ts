@@ -1,32 +1,40 @@
-import type { Code } from "./code.ts";
+import type { ByteSink } from "./bytes.ts";
 import { type I32, TOKEN, type Value } from "./types.ts";
 
-type Int = "i32" | "i64";
+/** The integer types. */
+export type Int = "i32" | "i64";
 
 /** The right operand of an operation: a stack value, or a literal. Only the last operand can be a literal. */
 export type Operand<T extends Int> = Value<T> | number | bigint;
+
+/** A load or store of memory 0 that promises no alignment: the address may have any. */
+function memoryAccess(sink: ByteSink, opcode: number, offset: number): void {
+  sink.u8(opcode);
+  sink.u8(0);
+  sink.u32(offset);
+}
 
 /**
  * The integer instructions of one width (core specification 2.0, section 5.4.7). Names are WebAssembly's own;
  * `S` and `U` say how operands are read.
  */
 export class IntegerOps<T extends Int> {
-  readonly #code: Code;
+  readonly #sink: ByteSink;
   readonly #wide: boolean;
   /** Opcode of the first comparison (`eqz`). */
   readonly #compare: number;
   /** Opcode of the first arithmetic instruction (`clz`). */
   readonly #arithmetic: number;
 
-  constructor(code: Code, type: T) {
-    this.#code = code;
+  constructor(sink: ByteSink, type: T) {
+    this.#sink = sink;
     this.#wide = type === "i64";
     this.#compare = this.#wide ? 0x50 : 0x45;
     this.#arithmetic = this.#wide ? 0x79 : 0x67;
   }
 
   const(value: number | bigint): Value<T> {
-    const sink = this.#code.sink;
+    const sink = this.#sink;
     if (this.#wide) {
       sink.u8(0x42);
       sink.s64(value);
@@ -43,23 +51,23 @@ export class IntegerOps<T extends Int> {
 
   #compared(offset: number, b: Operand<T>): I32 {
     this.#push(b);
-    this.#code.sink.u8(this.#compare + offset);
+    this.#sink.u8(this.#compare + offset);
     return TOKEN;
   }
 
   #computed(offset: number, b: Operand<T>): Value<T> {
     this.#push(b);
-    this.#code.sink.u8(this.#arithmetic + offset);
+    this.#sink.u8(this.#arithmetic + offset);
     return TOKEN;
   }
 
   #unary(opcode: number): Value<T> {
-    this.#code.sink.u8(opcode);
+    this.#sink.u8(opcode);
     return TOKEN;
   }
 
   eqz(_a: Value<T>): I32 {
-    this.#code.sink.u8(this.#compare);
+    this.#sink.u8(this.#compare);
     return TOKEN;
   }
   eq(_a: Value<T>, b: Operand<T>): I32 {
@@ -156,7 +164,7 @@ export class IntegerOps<T extends Int> {
   }
 
   #memory(opcode: number, offset: number): Value<T> {
-    this.#code.memoryAccess(opcode, offset);
+    memoryAccess(this.#sink, opcode, offset);
     return TOKEN;
   }
 
@@ -192,15 +200,15 @@ export class IntegerOps<T extends Int> {
 
 /** Instructions that only the 64-bit width has. */
 export class Integer64Ops extends IntegerOps<"i64"> {
-  readonly #code: Code;
+  readonly #sink: ByteSink;
 
-  constructor(code: Code) {
-    super(code, "i64");
-    this.#code = code;
+  constructor(sink: ByteSink) {
+    super(sink, "i64");
+    this.#sink = sink;
   }
 
   #emit(opcode: number): Value<"i64"> {
-    this.#code.sink.u8(opcode);
+    this.#sink.u8(opcode);
     return TOKEN;
   }
 
@@ -215,47 +223,47 @@ export class Integer64Ops extends IntegerOps<"i64"> {
     return this.#emit(0xc4);
   }
   load32S(_address: I32, offset = 0): Value<"i64"> {
-    this.#code.memoryAccess(0x34, offset);
+    memoryAccess(this.#sink, 0x34, offset);
     return TOKEN;
   }
   load32U(_address: I32, offset = 0): Value<"i64"> {
-    this.#code.memoryAccess(0x35, offset);
+    memoryAccess(this.#sink, 0x35, offset);
     return TOKEN;
   }
   store32(_address: I32, value: Operand<"i64">, offset = 0): void {
     if (typeof value === "number" || typeof value === "bigint") this.const(value);
-    this.#code.memoryAccess(0x3e, offset);
+    memoryAccess(this.#sink, 0x3e, offset);
   }
   reinterpretF64(_a: Value<"f64">): Value<"i64"> {
     return this.#emit(0xbd);
   }
   /** Truncates toward zero, saturating; NaN gives zero. */
   truncSatF64S(_a: Value<"f64">): Value<"i64"> {
-    this.#code.sink.u8(0xfc);
+    this.#sink.u8(0xfc);
     return this.#emit(6);
   }
   truncSatF64U(_a: Value<"f64">): Value<"i64"> {
-    this.#code.sink.u8(0xfc);
+    this.#sink.u8(0xfc);
     return this.#emit(7);
   }
 }
 
 /** Instructions that only the 32-bit width has. */
 export class Integer32Ops extends IntegerOps<"i32"> {
-  readonly #code: Code;
+  readonly #sink: ByteSink;
 
-  constructor(code: Code) {
-    super(code, "i32");
-    this.#code = code;
+  constructor(sink: ByteSink) {
+    super(sink, "i32");
+    this.#sink = sink;
   }
 
   /** The low 32 bits of a 64-bit value. */
   wrapI64(_a: Value<"i64">): I32 {
-    this.#code.sink.u8(0xa7);
+    this.#sink.u8(0xa7);
     return TOKEN;
   }
   reinterpretF32(_a: Value<"f32">): I32 {
-    this.#code.sink.u8(0xbc);
+    this.#sink.u8(0xbc);
     return TOKEN;
   }
 }

@@ -17,7 +17,8 @@ export interface Limits {
   readonly shared?: boolean;
 }
 
-type Body<P extends readonly ValueType[], R extends ValueType | undefined> = (
+/** Emits a function and leaves its result on the stack. */
+export type Body<P extends readonly ValueType[], R extends ValueType | undefined> = (
   code: Code,
   params: { readonly [K in keyof P]: Var<P[K]> },
 ) => Result<R>;
@@ -196,4 +197,3 @@ export class ModuleBuilder {
     return out.toBytes();
   }
 }
-

@@ -17,7 +17,12 @@ export type F64 = Value<"f64">;
 export type ValueType = "i32" | "i64" | "f32" | "f64";
 
 /** Binary encoding of the number types (core specification 2.0, section 5.3.1). */
-export const VALUE_TYPE_CODE: Readonly<Record<ValueType, number>> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c };
+export const VALUE_TYPE_CODE: Readonly<Record<ValueType, number>> = {
+  i32: 0x7f,
+  i64: 0x7e,
+  f32: 0x7d,
+  f64: 0x7c,
+};
 
 /** The one token there is: tokens carry their type at compile time only. */
 export const TOKEN: Value<never> = Object.freeze({}) as Value<never>;
@@ -39,4 +44,5 @@ export interface FunctionRef<
 export type Values<P extends readonly ValueType[]> = { readonly [K in keyof P]: Value<P[K]> };
 
 /** What a call leaves on the stack. */
+// biome-ignore lint/suspicious/noConfusingVoidType: it is a return type, of calls and of bodies
 export type Result<R extends ValueType | undefined> = R extends ValueType ? Value<R> : void;

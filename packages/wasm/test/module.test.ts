@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { ModuleBuilder } from "../src/index.ts";
 
-function instantiate(module: ModuleBuilder, imports: WebAssembly.Imports = {}): Record<string, CallableFunction> {
+function instantiate(
+  module: ModuleBuilder,
+  imports: WebAssembly.Imports = {},
+): Record<string, CallableFunction> {
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.toBytes()), imports);
   return instance.exports as Record<string, CallableFunction>;
 }
@@ -11,10 +14,20 @@ describe("ModuleBuilder", () => {
     const module = new ModuleBuilder();
     const odd = module.declare("odd", ["i32"], "i32");
     const even = module.function("even", ["i32"], "i32", (c, [n]) =>
-      c.choose("i32", c.i32.eqz(n.get()), () => c.i32.const(1), () => c.call(odd, c.i32.sub(n.get(), 1))),
+      c.choose(
+        "i32",
+        c.i32.eqz(n.get()),
+        () => c.i32.const(1),
+        () => c.call(odd, c.i32.sub(n.get(), 1)),
+      ),
     );
     module.define(odd, (c, [n]) =>
-      c.choose("i32", c.i32.eqz(n.get()), () => c.i32.const(0), () => c.call(even, c.i32.sub(n.get(), 1))),
+      c.choose(
+        "i32",
+        c.i32.eqz(n.get()),
+        () => c.i32.const(0),
+        () => c.call(even, c.i32.sub(n.get(), 1)),
+      ),
     );
     const gcd = module.function("gcd", ["i64", "i64"], "i64", (c, [a, b]) => {
       c.block((done) => {
@@ -40,7 +53,10 @@ describe("ModuleBuilder", () => {
     const wide = [2n ** 63n - 1n, -(2n ** 63n), 2n ** 64n - 1n, 0x8000_0000_0000_0001n];
     const module = new ModuleBuilder();
     [...values, ...wide].forEach((value, index) => {
-      module.export(`c${index}`, module.function(`c${index}`, [], "i64", (c) => c.i64.const(value)));
+      module.export(
+        `c${index}`,
+        module.function(`c${index}`, [], "i64", (c) => c.i64.const(value)),
+      );
     });
     const exports = instantiate(module);
     [...values, ...wide].forEach((value, index) => {
@@ -52,7 +68,8 @@ describe("ModuleBuilder", () => {
     const module = new ModuleBuilder();
     const indices: number[] = [];
     module.function("f", [], undefined, (c) => {
-      for (let i = 0; i < 3; i++) c.scope(() => indices.push(c.let64(c.i64.const(i)).index, c.let32(c.i32.const(i)).index));
+      for (let i = 0; i < 3; i++)
+        c.scope(() => indices.push(c.let64(c.i64.const(i)).index, c.let32(c.i32.const(i)).index));
     });
     expect(new Set(indices).size).toBe(2);
     expect(instantiate(module)).toEqual({});
@@ -72,7 +89,7 @@ describe("ModuleBuilder", () => {
     const table = new WebAssembly.Table({ element: "anyfunc", initial: 2 });
     const seen: number[] = [];
     const exports = instantiate(module, { env: { log: (value: number) => seen.push(value), table } });
-    expect(exports["call"]?.(1)).toBe(9);
+    expect(exports.call?.(1)).toBe(9);
     expect(seen).toEqual([1]);
   });
 

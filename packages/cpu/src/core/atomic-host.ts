@@ -18,9 +18,7 @@ export function defineAtomicHost(module: ModuleBuilder, mmu: MmuFunctions): Atom
       const { i32, i64 } = code;
       /** Loads fault with the code, stores and AMOs with the code plus 2. */
       const fault = (loadCause: number): void => {
-        const cause = code.let32(
-          i32.add(i32.shl(i32.eq(access.get(), Access.WRITE), 1), loadCause + 1),
-        );
+        const cause = code.let32(i32.add(i32.shl(i32.eq(access.get(), Access.WRITE), 1), loadCause + 1));
         i32.store(state.get(), cause.get(), State.FAULT);
         i64.store(state.get(), va.get(), State.FAULT_ADDRESS);
       };

@@ -1,5 +1,5 @@
-import { Access } from "@isomorph/mmu";
 import type { SnapshotState, VmExit } from "@isomorph/interface";
+import { Access } from "@isomorph/mmu";
 import { csrName, prepareSupervisor, resetCsrs } from "../csr/index.ts";
 import { Exit } from "../interpreter/semantics.ts";
 import type { Hart, PrivilegeMode } from "../processor.ts";
@@ -118,7 +118,10 @@ export class CoreHart implements Hart {
     return ticks >= 2 ** 63 ? Number.POSITIVE_INFINITY : ticks;
   }
   setTimer(deadline: number): void {
-    this.#put64(State.STIMECMP, deadline >= 2 ** 63 ? 2n ** 64n - 1n : BigInt(Math.max(0, Math.floor(deadline))));
+    this.#put64(
+      State.STIMECMP,
+      deadline >= 2 ** 63 ? 2n ** 64n - 1n : BigInt(Math.max(0, Math.floor(deadline))),
+    );
     this.#core.updateTimer(this.#state);
   }
 
@@ -192,7 +195,8 @@ export class CoreHart implements Hart {
 }
 
 function registerIndex(index: number): number {
-  if (!Number.isInteger(index) || index < 0 || index > 31) throw new RangeError(`no register has number ${index}`);
+  if (!Number.isInteger(index) || index < 0 || index > 31)
+    throw new RangeError(`no register has number ${index}`);
   return index;
 }
 

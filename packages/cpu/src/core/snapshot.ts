@@ -39,7 +39,13 @@ const FIELDS = [
 ] as const satisfies readonly (keyof typeof State)[];
 
 /** The same, 4 bytes each. */
-const WORDS = ["FFLAGS", "FRM", "REMAINING", "FIRMWARE_IN_VMM", "MODE"] as const satisfies readonly (keyof typeof State)[];
+const WORDS = [
+  "FFLAGS",
+  "FRM",
+  "REMAINING",
+  "FIRMWARE_IN_VMM",
+  "MODE",
+] as const satisfies readonly (keyof typeof State)[];
 
 /** The architectural state of the hart whose block is at `state`. */
 export function saveHart(view: DataView, state: number): SnapshotState {

@@ -1,7 +1,7 @@
-import { State } from "../state.ts";
 import { TLB_ENTRIES, Tlb } from "@isomorph/mmu";
 import type { Code, I32, I64, Var } from "@isomorph/wasm";
 import type { AccessSize } from "../isa/semantics.ts";
+import { State } from "../state.ts";
 
 /** Base-2 logarithms of access sizes. */
 export const SIZE_LOG2: Readonly<Record<AccessSize, number>> = { 1: 0, 2: 1, 4: 2, 8: 3 };

@@ -1,6 +1,7 @@
 import type { MmuFunctions } from "@isomorph/mmu";
 import { Access, Tlb } from "@isomorph/mmu";
 import type { Code, I32, I64, Label, Var } from "@isomorph/wasm";
+import type { AtomicHost } from "../core/atomic-host.ts";
 import {
   dataContext,
   hostLoad,
@@ -17,7 +18,6 @@ import type { Instruction } from "../isa/instruction.ts";
 import { type AccessSize, type AmoOperation, type FloatName, Semantics } from "../isa/semantics.ts";
 import { callFloatFunction, combineAmo } from "../isa/semantics-shared.ts";
 import { State } from "../state.ts";
-import type { AtomicHost } from "../core/atomic-host.ts";
 
 /** Variables of the interpreter's function. */
 export interface InterpreterVars {
@@ -59,7 +59,14 @@ export interface InterpreterFunctions {
 }
 
 /** Values of the EXIT field. */
-export const Exit = { BUDGET: 0, WAIT: 1, FIRMWARE_CALL: 2, TRAP_LOOP: 3, REQUESTED: 4, HOT_BLOCK: 5 } as const;
+export const Exit = {
+  BUDGET: 0,
+  WAIT: 1,
+  FIRMWARE_CALL: 2,
+  TRAP_LOOP: 3,
+  REQUESTED: 4,
+  HOT_BLOCK: 5,
+} as const;
 
 /** The instruction semantics with operands decoded at run time. */
 export class InterpreterSemantics extends Semantics {
@@ -366,9 +373,7 @@ export class InterpreterSemantics extends Semantics {
     const { csrLegal, csrRead, csrWrite, csrSet, csrClear } = this.#functions.csrs;
     this.#sync();
     const address = code.let32(i32.shrU(word.get(), 20));
-    const writes = code.let32(
-      operation === "write" ? i32.const(1) : i32.ne(i32.and(word.get(), 0xf8000), 0),
-    );
+    const writes = code.let32(operation === "write" ? i32.const(1) : i32.ne(i32.and(word.get(), 0xf8000), 0));
     code.brIf(this.#labels.illegal, i32.eqz(code.call(csrLegal, state.get(), address.get(), writes.get())));
     const operand = code.let64(source === "register" ? this.x1() : this.immediate());
     const old = code.let64(code.call(csrRead, state.get(), address.get()));
@@ -406,14 +411,11 @@ export class InterpreterSemantics extends Semantics {
   environmentCall(): void {
     const { code, i32, i64 } = this;
     const { state } = this.#vars;
-    code.if(
-      i32.and(this.state32(State.FIRMWARE_IN_VMM), i32.eq(this.state32(State.MODE), 1)),
-      () => {
-        const pc = code.let64(this.pc());
-        i64.store(state.get(), pc.get(), State.PC);
-        this.#exit(Exit.FIRMWARE_CALL);
-      },
-    );
+    code.if(i32.and(this.state32(State.FIRMWARE_IN_VMM), i32.eq(this.state32(State.MODE), 1)), () => {
+      const pc = code.let64(this.pc());
+      i64.store(state.get(), pc.get(), State.PC);
+      this.#exit(Exit.FIRMWARE_CALL);
+    });
     i64.store(state.get(), 0, State.FAULT_ADDRESS);
     this.#raise(i32.add(this.state32(State.MODE), 8));
   }

@@ -1,5 +1,5 @@
 import type { I32, I64 } from "@isomorph/wasm";
-import { encoding, type Extension, type Instruction, instruction, Mask, Opcode } from "./instruction.ts";
+import { type Extension, encoding, type Instruction, instruction, Mask, Opcode } from "./instruction.ts";
 import type { Semantics } from "./semantics.ts";
 
 /** Zba, Zbb and Zbs (unprivileged specification, chapter 28). */
@@ -86,8 +86,13 @@ function singleBit(
     instruction("zbs", name, "rd, rs1, rs2", encoding(Opcode.OP, funct3, funct7), Mask.FUNCT7, (s) =>
       execute(s, () => s.x2()),
     ),
-    instruction("zbs", `${name}i`, "rd, rs1, shamt6", encoding(Opcode.OP_IMM, funct3, funct7), Mask.FUNCT6, (s) =>
-      execute(s, () => s.immediate()),
+    instruction(
+      "zbs",
+      `${name}i`,
+      "rd, rs1, shamt6",
+      encoding(Opcode.OP_IMM, funct3, funct7),
+      Mask.FUNCT6,
+      (s) => execute(s, () => s.immediate()),
     ),
   ];
 }
@@ -116,10 +121,7 @@ function reverseBytes(s: Semantics): I64 {
   const { code, i64 } = s;
   const value = code.let64(s.x1());
   const swap = (mask: bigint, shift: number): I64 =>
-    i64.or(
-      i64.shl(i64.and(value.get(), mask), shift),
-      i64.and(i64.shrU(value.get(), shift), mask),
-    );
+    i64.or(i64.shl(i64.and(value.get(), mask), shift), i64.and(i64.shrU(value.get(), shift), mask));
   value.set(swap(0x00ff00ff00ff00ffn, 8));
   value.set(swap(0x0000ffff0000ffffn, 16));
   return i64.rotl(value.get(), 32);

@@ -31,7 +31,11 @@ export interface CompressedInstruction {
 }
 
 /** Reads the specification's notation: instruction bits such as `12|6:2` hold immediate bits such as `5|4:0`. */
-function immediate(bits: string, at: string, options: { signed?: boolean; nonzero?: boolean } = {}): Immediate {
+function immediate(
+  bits: string,
+  at: string,
+  options: { signed?: boolean; nonzero?: boolean } = {},
+): Immediate {
   const ranges = (text: string): number[] =>
     text.split("|").flatMap((range) => {
       const [high = 0, low = high] = range.split(":").map(Number);
@@ -69,7 +73,13 @@ type Row = readonly [
 
 /** In order of precedence: the first row that matches counts. */
 const ROWS: readonly Row[] = [
-  ["c.addi4spn", 0x0000, 0xe003, "addi", { rd: short(2), rs1: 2, immI: immediate("5:4|9:6|2|3", "12:11|10:7|6|5", { nonzero: true }) }],
+  [
+    "c.addi4spn",
+    0x0000,
+    0xe003,
+    "addi",
+    { rd: short(2), rs1: 2, immI: immediate("5:4|9:6|2|3", "12:11|10:7|6|5", { nonzero: true }) },
+  ],
   ["c.fld", 0x2000, 0xe003, "fld", { fd: short(2), rs1: short(7), immI: DOUBLE }],
   ["c.lw", 0x4000, 0xe003, "lw", { rd: short(2), rs1: short(7), immI: WORD }],
   ["c.ld", 0x6000, 0xe003, "ld", { rd: short(2), rs1: short(7), immI: DOUBLE }],
@@ -80,13 +90,25 @@ const ROWS: readonly Row[] = [
   ["c.addi", 0x0001, 0xe003, "addi", { rd: RD, rs1: RD, immI: IMM6 }],
   ["c.addiw", 0x2001, 0xe003, "addiw", { rd: RD, rs1: RD, immI: IMM6 }, [7]],
   ["c.li", 0x4001, 0xe003, "addi", { rd: RD, rs1: 0, immI: IMM6 }],
-  ["c.addi16sp", 0x6101, 0xef83, "addi", { rd: 2, rs1: 2, immI: immediate("9|4|6|8:7|5", "12|6|5|4:3|2", { signed: true, nonzero: true }) }],
+  [
+    "c.addi16sp",
+    0x6101,
+    0xef83,
+    "addi",
+    { rd: 2, rs1: 2, immI: immediate("9|4|6|8:7|5", "12|6|5|4:3|2", { signed: true, nonzero: true }) },
+  ],
   ["c.lui", 0x6001, 0xe003, "lui", { rd: RD, immU: IMM6_NONZERO }],
   ["c.srli", 0x8001, 0xec03, "srli", { rd: short(7), rs1: short(7), shamt6: SHAMT }],
   ["c.srai", 0x8401, 0xec03, "srai", { rd: short(7), rs1: short(7), shamt6: SHAMT }],
   ["c.andi", 0x8801, 0xec03, "andi", { rd: short(7), rs1: short(7), immI: IMM6 }],
   ...(["sub", "xor", "or", "and"] as const).map(
-    (name, i): Row => [`c.${name}`, 0x8c01 | (i << 5), 0xfc63, name, { rd: short(7), rs1: short(7), rs2: short(2) }],
+    (name, i): Row => [
+      `c.${name}`,
+      0x8c01 | (i << 5),
+      0xfc63,
+      name,
+      { rd: short(7), rs1: short(7), rs2: short(2) },
+    ],
   ),
   ["c.subw", 0x9c01, 0xfc63, "subw", { rd: short(7), rs1: short(7), rs2: short(2) }],
   ["c.addw", 0x9c21, 0xfc63, "addw", { rd: short(7), rs1: short(7), rs2: short(2) }],

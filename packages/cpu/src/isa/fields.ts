@@ -35,7 +35,11 @@ function signed(value: number, bits: number, granule: number): number {
 }
 
 /** An immediate whose pieces are `[instruction bit, immediate bit, width]`, lowest pieces in any order. */
-function immediate(bits: number, granule: number, pieces: readonly (readonly [number, number, number])[]): Field {
+function immediate(
+  bits: number,
+  granule: number,
+  pieces: readonly (readonly [number, number, number])[],
+): Field {
   return {
     kind: "immediate",
     decode: (word) => {

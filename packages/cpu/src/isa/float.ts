@@ -1,6 +1,6 @@
 import type { I32, I64 } from "@isomorph/wasm";
 import type { FormatFunctions } from "../float/index.ts";
-import { encoding, type Extension, type Instruction, instruction, Mask, Opcode } from "./instruction.ts";
+import { type Extension, encoding, type Instruction, instruction, Mask, Opcode } from "./instruction.ts";
 import type { FloatName, Semantics } from "./semantics.ts";
 
 /** The value of a register in one of the two formats; both are tokens of raw bits. */
@@ -113,15 +113,34 @@ function formatInstructions(format: Format): Instruction[] {
     );
 
   /** fsgnj and its kin: the sign comes from `sign`, the rest from fs1. */
-  const signInjection = (name: string, funct3: number, wide: SignRule<I64>, narrow: SignRule<I32>): Instruction =>
+  const signInjection = (
+    name: string,
+    funct3: number,
+    wide: SignRule<I64>,
+    narrow: SignRule<I32>,
+  ): Instruction =>
     op(
       name,
       "fd, fs1, fs2",
       0x04,
       Mask.FUNCT7,
       (s) => {
-        if (single) s.setSingle(narrow(s, () => s.single(1), () => s.single(2)));
-        else s.setF(wide(s, () => s.f(1), () => s.f(2)));
+        if (single)
+          s.setSingle(
+            narrow(
+              s,
+              () => s.single(1),
+              () => s.single(2),
+            ),
+          );
+        else
+          s.setF(
+            wide(
+              s,
+              () => s.f(1),
+              () => s.f(2),
+            ),
+          );
       },
       funct3,
     );
@@ -262,9 +281,7 @@ function formatInstructions(format: Format): Instruction[] {
       (s) => s.setX(s.float64(named("classify"), () => operand(s, 1))),
       1,
     ),
-    move(format, "x", 0x1c, "rd, fs1", (s) =>
-      s.setX(single ? s.i64.extend32S(s.f(1)) : s.f(1)),
-    ),
+    move(format, "x", 0x1c, "rd, fs1", (s) => s.setX(single ? s.i64.extend32S(s.f(1)) : s.f(1))),
     move(format, "f", 0x1e, "fd, rs1", (s) => s.setF(single ? s.i64.or(s.x1(), -0x1_0000_0000) : s.x1())),
   ];
 }

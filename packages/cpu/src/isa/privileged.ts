@@ -1,6 +1,6 @@
 import type { I32 } from "@isomorph/wasm";
 import { State } from "../state.ts";
-import { encoding, type Extension, type Instruction, instruction, Mask, Opcode } from "./instruction.ts";
+import { type Extension, encoding, type Instruction, instruction, Mask, Opcode } from "./instruction.ts";
 import type { Semantics } from "./semantics.ts";
 
 const SYSTEM = Opcode.SYSTEM;

@@ -25,11 +25,21 @@ const FUNCT5_RS2 = 0xf9f0707f;
 
 /** The A extension (unprivileged specification, chapter 13). Accesses must be naturally aligned. */
 export const rv64a: readonly Instruction[] = SIZES.flatMap(([suffix, funct3, size]) => [
-  instruction("a", `lr.${suffix}`, "rd, (rs1){aqrl}", encoding(Opcode.AMO, funct3, 0x02 << 2), FUNCT5_RS2, (s) =>
-    s.setX(s.loadReserved(s.x1(), size)),
+  instruction(
+    "a",
+    `lr.${suffix}`,
+    "rd, (rs1){aqrl}",
+    encoding(Opcode.AMO, funct3, 0x02 << 2),
+    FUNCT5_RS2,
+    (s) => s.setX(s.loadReserved(s.x1(), size)),
   ),
-  instruction("a", `sc.${suffix}`, "rd, rs2, (rs1){aqrl}", encoding(Opcode.AMO, funct3, 0x03 << 2), FUNCT5, (s) =>
-    s.setX(s.storeConditional(s.x1(), s.x2(), size)),
+  instruction(
+    "a",
+    `sc.${suffix}`,
+    "rd, rs2, (rs1){aqrl}",
+    encoding(Opcode.AMO, funct3, 0x03 << 2),
+    FUNCT5,
+    (s) => s.setX(s.storeConditional(s.x1(), s.x2(), size)),
   ),
   ...OPERATIONS.map(([operation, funct5]) =>
     instruction(

@@ -5,7 +5,9 @@ import type { AccessSize, Semantics } from "./semantics.ts";
 /** RV64I (unprivileged specification, chapters 2 and 4), FENCE included. */
 export const rv64i: readonly Instruction[] = [
   instruction("i", "lui", "rd, immU", Opcode.LUI, Mask.OPCODE, (s) => s.setX(s.immediate())),
-  instruction("i", "auipc", "rd, immU", Opcode.AUIPC, Mask.OPCODE, (s) => s.setX(s.i64.add(s.pc(), s.immediate()))),
+  instruction("i", "auipc", "rd, immU", Opcode.AUIPC, Mask.OPCODE, (s) =>
+    s.setX(s.i64.add(s.pc(), s.immediate())),
+  ),
   instruction(
     "i",
     "jal",
@@ -125,7 +127,9 @@ function stores(rows: readonly (readonly [string, number, AccessSize])[]): Instr
 
 function immediates(rows: readonly (readonly [string, number, (s: Semantics) => I64])[]): Instruction[] {
   return rows.map(([name, funct3, value]) =>
-    instruction("i", name, "rd, rs1, immI", encoding(Opcode.OP_IMM, funct3), Mask.FUNCT3, (s) => s.setX(value(s))),
+    instruction("i", name, "rd, rs1, immI", encoding(Opcode.OP_IMM, funct3), Mask.FUNCT3, (s) =>
+      s.setX(value(s)),
+    ),
   );
 }
 
@@ -139,13 +143,19 @@ function shiftWord(name: string, funct3: number, funct7: number, value: (s: Sema
   return instruction("i", name, "rd, rs1, shamt5", match, Mask.FUNCT7, (s) => s.setW(value(s)));
 }
 
-function registers(rows: readonly (readonly [string, number, number, (s: Semantics) => I64])[]): Instruction[] {
+function registers(
+  rows: readonly (readonly [string, number, number, (s: Semantics) => I64])[],
+): Instruction[] {
   return rows.map(([name, funct3, funct7, value]) =>
-    instruction("i", name, "rd, rs1, rs2", encoding(Opcode.OP, funct3, funct7), Mask.FUNCT7, (s) => s.setX(value(s))),
+    instruction("i", name, "rd, rs1, rs2", encoding(Opcode.OP, funct3, funct7), Mask.FUNCT7, (s) =>
+      s.setX(value(s)),
+    ),
   );
 }
 
-function registerWords(rows: readonly (readonly [string, number, number, (s: Semantics) => I32])[]): Instruction[] {
+function registerWords(
+  rows: readonly (readonly [string, number, number, (s: Semantics) => I32])[],
+): Instruction[] {
   return rows.map(([name, funct3, funct7, value]) =>
     instruction("i", name, "rd, rs1, rs2", encoding(Opcode.OP_32, funct3, funct7), Mask.FUNCT7, (s) =>
       s.setW(value(s)),

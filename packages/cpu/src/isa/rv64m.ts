@@ -45,7 +45,12 @@ function multiplyHigh(s: Semantics, kind: "signed" | "mixed" | "unsigned"): I64 
 }
 
 /** Division by zero gives all ones or the dividend; signed overflow gives the dividend or zero (section 12.2). */
-function divide<T extends "i32" | "i64">(s: Semantics, type: T, kind: "div" | "rem", signed: boolean): Value<T> {
+function divide<T extends "i32" | "i64">(
+  s: Semantics,
+  type: T,
+  kind: "div" | "rem",
+  signed: boolean,
+): Value<T> {
   const { code } = s;
   const ops = (type === "i64" ? s.i64 : s.i32) as unknown as Semantics["i64"];
   const operand = type as "i64";
@@ -60,8 +65,7 @@ function divide<T extends "i32" | "i64">(s: Semantics, type: T, kind: "div" | "r
   // WebAssembly traps on the overflow of the division only; by -1 the quotient is the negated dividend.
   const defined =
     kind === "div" && signed
-      ? (): I64 =>
-          code.choose(operand, ops.eq(b.get(), -1), () => ops.sub(ops.const(0), a.get()), quotient)
+      ? (): I64 => code.choose(operand, ops.eq(b.get(), -1), () => ops.sub(ops.const(0), a.get()), quotient)
       : quotient;
   return code.choose(
     operand,

@@ -6,7 +6,9 @@ import type { AmoOperation, FloatName } from "./semantics.ts";
 export function callFloatFunction(code: Code, functions: FloatFunctions, name: FloatName): unknown {
   const [format, operation] = name.split(".") as [string, keyof FormatFunctions<"i32">];
   const target =
-    name === "f32ToF64" || name === "f64ToF32" ? functions[name] : functions[format as "f32" | "f64"][operation];
+    name === "f32ToF64" || name === "f64ToF32"
+      ? functions[name]
+      : functions[format as "f32" | "f64"][operation];
   // The arguments are there already; their number and types are the description's to get right.
   return code.call(target as FunctionRef as FunctionRef<readonly []>);
 }

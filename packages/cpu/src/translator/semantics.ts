@@ -58,7 +58,13 @@ export class TranslatorSemantics extends Semantics {
   /** Whether the block has checked already that the FPU is on and dirty. */
   #floatChecked = false;
 
-  constructor(code: Code, vars: RegionVars, labels: RegionLabels, functions: RegionFunctions, flow: RegionFlow) {
+  constructor(
+    code: Code,
+    vars: RegionVars,
+    labels: RegionLabels,
+    functions: RegionFunctions,
+    flow: RegionFlow,
+  ) {
     super(code);
     this.#vars = vars;
     this.#labels = labels;

@@ -104,7 +104,10 @@ export class Translator {
       this.#counters.instructionsTranslated += region.blocks.reduce((n, b) => n + b.instructions.length, 0);
     }
     const bytes = module.toBytes();
-    const imports = { env: { memory: memory.memory, regions: table }, core: core as unknown as WebAssembly.ModuleImports };
+    const imports = {
+      env: { memory: memory.memory, regions: table },
+      core: core as unknown as WebAssembly.ModuleImports,
+    };
     new WebAssembly.Instance(new WebAssembly.Module(bytes), imports);
     this.#counters.modules++;
     this.#counters.moduleBytes += bytes.length;
