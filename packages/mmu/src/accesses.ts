@@ -10,7 +10,7 @@ import { PROBE, type WalkerFunctions } from "./walker.ts";
 export interface AccessFunctions {
   readonly fetch: FunctionRef<readonly ["i32", "i64"], "i32">;
   readonly load: FunctionRef<readonly ["i32", "i64", "i32"], "i64">;
-  readonly store: FunctionRef<readonly ["i32", "i64", "i64", "i32"]>;
+  readonly store: FunctionRef<readonly ["i32", "i64", "i64", "i32"], undefined>;
   readonly host: FunctionRef<readonly ["i32", "i64", "i32", "i32"], "i32">;
 }
 

@@ -6,9 +6,9 @@ import { PageFlag, TLB_ENTRIES, Tlb } from "./state.ts";
 /** The flags of RAM pages, as WebAssembly functions. */
 export interface PageFunctions {
   /** (ramOffset, length): the guest is about to write a range within one page. */
-  readonly touch: FunctionRef<readonly ["i32", "i32"]>;
+  readonly touch: FunctionRef<readonly ["i32", "i32"], undefined>;
   /** (ramOffset): from now on `codeWritten` hears of stores to the page. */
-  readonly protectCode: FunctionRef<readonly ["i32"]>;
+  readonly protectCode: FunctionRef<readonly ["i32"], undefined>;
 }
 
 export function definePages(module: ModuleBuilder, options: MmuOptions): PageFunctions {

@@ -21,15 +21,15 @@ import { MmuState, TLB_ENTRIES, Tlb } from "./state.ts";
  */
 export interface ContextFunctions {
   /** Recomputes DATA_CONTEXT and FETCH_CONTEXT. */
-  readonly changed: FunctionRef<readonly ["i32"]>;
+  readonly changed: FunctionRef<readonly ["i32"], undefined>;
   /** Clears the TLB and forgets all contexts; `changed` must follow. */
-  readonly reset: FunctionRef<readonly ["i32"]>;
+  readonly reset: FunctionRef<readonly ["i32"], undefined>;
   /** Forgets all translated contexts; `changed` must follow. */
-  readonly forgetAll: FunctionRef<readonly ["i32"]>;
+  readonly forgetAll: FunctionRef<readonly ["i32"], undefined>;
   /** (state, asid): forgets the contexts of an ASID; `changed` must follow. */
-  readonly forgetAsid: FunctionRef<readonly ["i32", "i64"]>;
+  readonly forgetAsid: FunctionRef<readonly ["i32", "i64"], undefined>;
   /** Finds the slot of the ASID in SATP, taking one over if need be; `changed` must follow. */
-  readonly selectSlot: FunctionRef<readonly ["i32"]>;
+  readonly selectSlot: FunctionRef<readonly ["i32"], undefined>;
 }
 
 const MPP_SHIFT = 11;

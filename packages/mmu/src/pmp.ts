@@ -5,7 +5,7 @@ import { MmuState } from "./state.ts";
 /** Physical memory protection (privileged specification, section 3.7), as WebAssembly functions. */
 export interface PmpFunctions {
   /** Decodes the configuration after a write to it. */
-  readonly decode: FunctionRef<readonly ["i32"]>;
+  readonly decode: FunctionRef<readonly ["i32"], undefined>;
   /**
    * (state, address, length): the configuration byte of the first entry that touches the range, if it covers all
    * of it; {@link PMP_PARTIAL} if it covers a part only, {@link PMP_NONE} if no entry touches the range.

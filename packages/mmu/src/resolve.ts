@@ -50,7 +50,7 @@ export function defineResolve(
   module: ModuleBuilder,
   options: MmuOptions,
   pmp: PmpFunctions,
-  touch: FunctionRef<readonly ["i32", "i32"]>,
+  touch: FunctionRef<readonly ["i32", "i32"], undefined>,
   { translate, raise }: WalkerFunctions,
 ): ResolveFunction {
   const tag = defineTag(module);
@@ -144,7 +144,7 @@ function defineFill(
   module: ModuleBuilder,
   { ramOffset, pageFlagsOffset }: MmuOptions,
   tag: FunctionRef<readonly ["i32", "i64", "i32"], "i64">,
-): FunctionRef<readonly ["i32", "i64", "i32", "i32"]> {
+): FunctionRef<readonly ["i32", "i64", "i32", "i32"], undefined> {
   return module.function(
     "fillTlb",
     ["i32", "i64", "i32", "i32"],

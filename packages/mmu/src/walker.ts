@@ -23,7 +23,7 @@ export interface WalkerFunctions {
    */
   readonly translate: FunctionRef<readonly ["i32", "i64", "i32", "i32"], "i64">;
   /** (state, va, access, isPageFault): records a fault. */
-  readonly raise: FunctionRef<readonly ["i32", "i64", "i32", "i32"]>;
+  readonly raise: FunctionRef<readonly ["i32", "i64", "i32", "i32"], undefined>;
 }
 
 export const NO_ADDRESS = -1;
@@ -54,7 +54,7 @@ export function defineWalker(
   module: ModuleBuilder,
   options: MmuOptions,
   pmp: PmpFunctions,
-  touch: FunctionRef<readonly ["i32", "i32"]>,
+  touch: FunctionRef<readonly ["i32", "i32"], undefined>,
 ): WalkerFunctions {
   const raise = module.function(
     "raise",
