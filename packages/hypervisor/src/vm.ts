@@ -15,7 +15,8 @@ import { MEMORY_MAP } from "./machine/memory-map.ts";
 import { uartConsole } from "./machine/uart-console.ts";
 import { VirtMachine } from "./machine/virt.ts";
 import type { VmOutcome } from "./outcome.ts";
-import { sbiFirmware } from "./sbi/firmware.ts";
+import { A2 } from "./sbi/contract.ts";
+import { prepareSupervisor, sbiFirmware } from "./sbi/firmware.ts";
 
 /** How a machine is to be run. */
 export interface RunOptions {
@@ -288,8 +289,9 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
     for (const hart of processor.harts) {
       hart.reset({ pc: start.entry, a0: hart.id, a1: start.devicetree });
       // Real firmware chooses the boot hart itself; the VMM's SBI starts with hart 0 and leaves the others stopped.
-      if (this.#images.firmware !== undefined) hart.writeRegister(12, BigInt(start.firmwareInfo));
       const starts = this.#images.firmware !== undefined || hart.id === 0;
+      if (this.#images.firmware === undefined) prepareSupervisor(hart);
+      else hart.writeRegister(A2, BigInt(start.firmwareInfo));
       this.#dispatcher.setState(hart.id, starts ? HartState.RUNNABLE : HartState.STOPPED);
     }
     this.#isOn = true;

@@ -71,7 +71,9 @@ describe("slices", () => {
   it("let the event loop have its turn every few milliseconds", async () => {
     const hart: ScriptedHart = new ScriptedHart(() => ({
       exit: "budget",
-      during: () => void (r.loop.time += 1.5),
+      during: () => {
+        r.loop.time += 1.5;
+      },
     }));
     const r = rig([hart]);
     const done = r.dispatcher.run();
@@ -116,7 +118,9 @@ describe("waiting harts", () => {
       return {
         exit: "wait",
         retires: 10,
-        during: () => void (hart.timerDeadline = r.clock.now() + 40 * TICKS_PER_MS),
+        during: () => {
+          hart.timerDeadline = r.clock.now() + 40 * TICKS_PER_MS;
+        },
       };
     });
     const r = rig([hart]);
@@ -244,7 +248,9 @@ describe("time made of instructions", () => {
   it("has slices that do not depend on the host", async () => {
     const slow = deterministicRig(() => ({
       exit: "budget",
-      during: () => void (slow.loop.time += Math.random() * 9),
+      during: () => {
+        slow.loop.time += Math.random() * 9;
+      },
     }));
     await slow.dispatcher.run({ maxInstructions: 3_000_000 });
     const fast = deterministicRig(busy);
@@ -256,7 +262,13 @@ describe("time made of instructions", () => {
   it("ends a slice exactly at the timer, and jumps to it while all harts wait", async () => {
     const r = deterministicRig((slice) => {
       if (slice === 0)
-        return { exit: "wait", retires: 1000, during: () => void (r.hart.timerDeadline = 5_000_000) };
+        return {
+          exit: "wait",
+          retires: 1000,
+          during: () => {
+            r.hart.timerDeadline = 5_000_000;
+          },
+        };
       if (slice === 1) {
         expect(r.clock.now()).toBe(5_000_000);
         r.hart.timerDeadline = 5_000_123;

@@ -228,7 +228,7 @@ describe("initial RAM disks", () => {
 describe("placement", () => {
   it("puts the initrd above the images and the device tree at the top, apart from each other", () => {
     const places = placeTables(memory, RAM + 10 * MIB + 5, { initrd: MIB, devicetree: 5000 });
-    expect(places.initrd).toBe(RAM + 10 * MIB + 4096);
+    expect(places.initrd).toBe(RAM + 12 * MIB);
     expect(places.devicetree % (2 * MIB)).toBe(0);
     expect(places.firmwareInfo).toBe(places.devicetree - 4096);
   });

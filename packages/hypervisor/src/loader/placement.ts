@@ -18,33 +18,47 @@ const LARGE_PAGE = 2 << 20;
 const DEVICETREE_SLACK = 16 << 10;
 
 /**
- * Places initrd and device tree above the images, which end at `end`: the initrd directly above them, the device tree
- * at the top of RAM, at a multiple of 2 MiB where there is room to be so generous.
+ * Places initrd and device tree above the images, which end at `end`: the initrd above them, the device tree at the top
+ * of RAM. Both lie at a multiple of 2 MiB where there is room for that: Linux reserves its own image up to one.
  */
 export function placeTables(
   memory: MemoryRange,
   end: number,
   sizes: { readonly initrd: number | undefined; readonly devicetree: number },
 ): Placement {
-  const top = memory.base + memory.size;
-  const initrd = sizes.initrd === undefined ? undefined : alignUp(end, PAGE);
+  return (
+    tryAlignment(memory, end, sizes, LARGE_PAGE) ??
+    tryAlignment(memory, end, sizes, PAGE) ??
+    noRoom(memory, end, sizes)
+  );
+}
+
+type Sizes = Parameters<typeof placeTables>[2];
+
+function tryAlignment(
+  memory: MemoryRange,
+  end: number,
+  sizes: Sizes,
+  alignment: number,
+): Placement | undefined {
+  const initrd = sizes.initrd === undefined ? undefined : alignUp(end, alignment);
   const imagesEnd = initrd === undefined ? end : initrd + (sizes.initrd ?? 0);
-  const room = top - sizes.devicetree - DEVICETREE_SLACK;
-  let devicetree = alignDown(room, LARGE_PAGE);
-  if (devicetree - PAGE < imagesEnd) devicetree = alignDown(room, PAGE);
-  if (devicetree - PAGE < imagesEnd) {
-    const missing = imagesEnd - (devicetree - PAGE);
-    const needed = bytesForMessage(memory.size + alignUp(missing, PAGE));
-    if (initrd !== undefined) {
-      const text =
-        `does not fit: its ${bytesForMessage(sizes.initrd ?? 0)} above the kernel need ${needed} of guest memory ` +
-        `and there are ${bytesForMessage(memory.size)}; raise \`memory\``;
-      throw imageError("INITRD", "TOO_LARGE", text);
-    }
-    const text = `guest memory has no room for the device tree: ${needed} are needed; raise \`memory\``;
-    throw new VmError("ERR_DEVICETREE_TOO_LARGE", text);
+  const devicetree = alignDown(memory.base + memory.size - sizes.devicetree - DEVICETREE_SLACK, alignment);
+  const firmwareInfo = devicetree - PAGE;
+  return firmwareInfo >= imagesEnd ? { initrd, firmwareInfo, devicetree } : undefined;
+}
+
+function noRoom(memory: MemoryRange, end: number, sizes: Sizes): never {
+  const tables = sizes.devicetree + DEVICETREE_SLACK + 2 * PAGE;
+  const needed = bytesForMessage(alignUp(end - memory.base + (sizes.initrd ?? 0) + tables, PAGE));
+  if (sizes.initrd !== undefined) {
+    const text =
+      `does not fit: its ${bytesForMessage(sizes.initrd)} above the kernel need ${needed} of guest memory ` +
+      `and there are ${bytesForMessage(memory.size)}; raise \`memory\``;
+    throw imageError("INITRD", "TOO_LARGE", text);
   }
-  return { initrd, firmwareInfo: devicetree - PAGE, devicetree };
+  const text = `guest memory has no room for the device tree: ${needed} are needed; raise \`memory\``;
+  throw new VmError("ERR_DEVICETREE_TOO_LARGE", text);
 }
 
 function alignUp(value: number, alignment: number): number {

@@ -88,7 +88,6 @@ export function machineDevicetree(input: DevicetreeInput, boot: BootParameters):
         properties: { device_type: "memory", reg: [...cellPair(memory.base), ...cellPair(memory.size)] },
       },
       cpus: cpus(input, hartIds, hartHandle),
-      ...reservedMemory(input.firmware),
       soc: {
         properties: { "#address-cells": 2, "#size-cells": 2, compatible: "simple-bus", ranges: true },
         children: soc,
@@ -97,7 +96,10 @@ export function machineDevicetree(input: DevicetreeInput, boot: BootParameters):
       reboot: syscon("syscon-reboot", testHandle, 0x7777),
     },
   };
-  return flattenDevicetree(root);
+  // Firmware that knows its own extent adds a node for it to the tree; one from us would only overlap with that.
+  const { firmware } = input;
+  const reservations = firmware === undefined ? [] : [{ gpa: firmware.base, size: firmware.size }];
+  return flattenDevicetree(root, { reservations });
 }
 
 function addDevice(
@@ -167,20 +169,6 @@ function cpus(
   return {
     properties: { "#address-cells": 1, "#size-cells": 0, "timebase-frequency": input.timebaseFrequency },
     children,
-  };
-}
-
-function reservedMemory(firmware: Window | undefined): Record<string, DevicetreeNode> {
-  if (firmware === undefined) return {};
-  return {
-    "reserved-memory": {
-      properties: { "#address-cells": 2, "#size-cells": 2, ranges: true },
-      children: {
-        [deviceNode("firmware", firmware.base)]: {
-          properties: { reg: [...cellPair(firmware.base), ...cellPair(firmware.size)], "no-map": true },
-        },
-      },
-    },
   };
 }
 

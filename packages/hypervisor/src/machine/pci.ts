@@ -1,7 +1,5 @@
 import type { IrqLine } from "@isomorph/interface";
-import type { MemoryMappedBus } from "@isomorph/io/bus";
-import { pciHost } from "@isomorph/io/pci";
-import { virtioPci } from "@isomorph/io/virtio/pci";
+import { type MemoryMappedBus, pciHost, virtioPci } from "@isomorph/io";
 import { cellPair } from "../fdt/writer.ts";
 import type { Allocator } from "./allocator.ts";
 import { IRQ, MEMORY_MAP } from "./memory-map.ts";

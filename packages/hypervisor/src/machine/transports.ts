@@ -1,5 +1,5 @@
 import type { DeviceSlot, PlatformDevice, VirtioDevice } from "@isomorph/interface";
-import { virtioMmio } from "@isomorph/io/virtio/mmio";
+import { virtioMmio } from "@isomorph/io";
 import type { DevicetreeNode } from "../fdt/writer.ts";
 import type { PlacedDevice } from "./devicetree.ts";
 import type { Wire } from "./wire.ts";

@@ -1,10 +1,6 @@
 import type { Hart, Processor, ProcessorFactory } from "@isomorph/cpu";
 import type { Device, IrqLine, Log, MaybePromise, PlatformDevice } from "@isomorph/interface";
-import { type Clint, clint } from "@isomorph/io/aclint";
-import { MemoryMappedBus } from "@isomorph/io/bus";
-import { Plic } from "@isomorph/io/plic";
-import { goldfishRtc } from "@isomorph/io/rtc";
-import { sifiveTest } from "@isomorph/io/syscon";
+import { type Clint, clint, goldfishRtc, MemoryMappedBus, Plic, sifiveTest } from "@isomorph/io";
 import type { Timebase } from "../clock.ts";
 import type { DeviceFactories } from "../config.ts";
 import type { PlatformTimer } from "../dispatcher/dispatcher.ts";

@@ -9,6 +9,18 @@ import { rfenceExtension } from "./rfence.ts";
 import { srstExtension } from "./srst.ts";
 import { timeExtension } from "./time.ts";
 
+const SCOUNTEREN = 0x106;
+/** Cycle, time and instret. */
+const BASE_COUNTERS = 0b111n;
+
+/**
+ * What firmware leaves behind for the supervisor beyond the hart's reset state: user mode may read the base counters.
+ * Kernels without a driver for a PMU rely on it, as their vDSO reads `time`.
+ */
+export function prepareSupervisor(hart: Hart): void {
+  hart.writeCsr(SCOUNTEREN, BASE_COUNTERS);
+}
+
 /** The firmware that the VMM plays: serves one environment call of a hart, which stands at its `ecall`. */
 export interface SbiFirmware {
   /** Serves the call, writes its results and steps over the `ecall`. */
@@ -26,7 +38,7 @@ export function sbiFirmware(platform: SbiPlatform): SbiFirmware {
     timeExtension,
     ipiExtension(platform),
     rfenceExtension(platform),
-    hsmExtension(platform),
+    hsmExtension(platform, prepareSupervisor),
     srstExtension(platform),
     ...legacyExtensions(platform, platform.console),
     ...(platform.console === undefined ? [] : [dbcnExtension(platform, platform.console)]),

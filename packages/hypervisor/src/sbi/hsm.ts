@@ -1,3 +1,4 @@
+import type { Hart } from "@isomorph/cpu";
 import { HartState } from "../dispatcher/hart-state.ts";
 import { A0, A1, A2, type SbiCall, SbiError, type SbiExtension, type SbiPlatform } from "./contract.ts";
 
@@ -9,15 +10,18 @@ const HSM_SUSPENDED = 4;
 const DEFAULT_RETENTIVE = 0x00000000;
 const DEFAULT_NON_RETENTIVE = 0x80000000;
 
-/** Hart State Management extension (SBI 2.0, section 9). Of the suspend types the default retentive one is there. */
-export function hsmExtension(platform: SbiPlatform): SbiExtension {
+/**
+ * Hart State Management extension (SBI 2.0, section 9). Of the suspend types the default retentive one is there.
+ * `prepare` is called on a hart that starts, after its reset.
+ */
+export function hsmExtension(platform: SbiPlatform, prepare: (hart: Hart) => void): SbiExtension {
   return {
     id: 0x48534d,
     name: "HSM",
     call(call) {
       switch (call.functionId) {
         case 0:
-          return hartStart(platform, call);
+          return hartStart(platform, call, prepare);
         case 1:
           platform.scheduler.setState(call.hart.id, HartState.STOPPED);
           return SbiError.SBI_SUCCESS;
@@ -32,7 +36,11 @@ export function hsmExtension(platform: SbiPlatform): SbiExtension {
   };
 }
 
-function hartStart({ harts, memory, scheduler }: SbiPlatform, { hart }: SbiCall): number {
+function hartStart(
+  { harts, memory, scheduler }: SbiPlatform,
+  { hart }: SbiCall,
+  prepare: (hart: Hart) => void,
+): number {
   const id = hart.registerAsNumber(A0);
   const target = harts[id];
   if (target === undefined) return SbiError.SBI_ERR_INVALID_PARAM;
@@ -40,6 +48,7 @@ function hartStart({ harts, memory, scheduler }: SbiPlatform, { hart }: SbiCall)
   const pc = hart.registerAsNumber(A1);
   if (pc % 2 !== 0 || !memory.contains(pc, 2)) return SbiError.SBI_ERR_INVALID_ADDRESS;
   target.reset({ pc, a0: id, a1: 0 });
+  prepare(target);
   target.writeRegister(A1, hart.readRegister(A2));
   scheduler.setState(id, HartState.RUNNABLE);
   return SbiError.SBI_SUCCESS;
