@@ -26,6 +26,9 @@ export class HostPort implements BytePort {
   readonly #options: HostPortOptions;
   readonly #batch: Uint8Array = new Uint8Array(BATCH);
   #batched = 0;
+  #writing = false;
+  /** The last write was cut short. */
+  #short = false;
   #scheduled = false;
   #output: OutputStream | undefined;
   #inputStream: InputStream | undefined;
@@ -39,8 +42,17 @@ export class HostPort implements BytePort {
   }
 
   write(bytes: Uint8Array): number {
-    const taken = this.input.write(bytes);
-    if (taken > 0) this.#options.oninput();
+    this.#writing = true;
+    let taken = 0;
+    while (taken < bytes.length) {
+      const count = this.input.write(bytes.subarray(taken));
+      if (count === 0) break;
+      taken += count;
+      // The device may take some at once, which makes room for more.
+      this.#options.oninput();
+    }
+    this.#short = taken < bytes.length;
+    this.#writing = false;
     return taken;
   }
 
@@ -91,7 +103,8 @@ export class HostPort implements BytePort {
 
   /** The guest took bytes out of {@link input}. */
   consumed(): void {
-    if (!this.input.takeDrained()) return;
+    if (!this.#short || this.#writing || this.input.length > this.input.capacity / 2) return;
+    this.#short = false;
     this.#inputStream?.resume();
     this.ondrain?.();
   }

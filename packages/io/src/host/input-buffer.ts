@@ -3,7 +3,6 @@ export class InputBuffer {
   readonly #bytes: Uint8Array;
   #head = 0;
   #length = 0;
-  #refused = false;
 
   constructor(capacity: number) {
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > 1 << 26) {
@@ -16,6 +15,10 @@ export class InputBuffer {
     return this.#length;
   }
 
+  get capacity(): number {
+    return this.#bytes.length;
+  }
+
   /** Takes what fits of `source`; returns how many bytes that is. */
   write(source: Uint8Array): number {
     const bytes = this.#bytes;
@@ -25,7 +28,6 @@ export class InputBuffer {
     bytes.set(source.subarray(0, first), tail);
     bytes.set(source.subarray(first, count), 0);
     this.#length += count;
-    if (count < source.length) this.#refused = true;
     return count;
   }
 
@@ -47,13 +49,6 @@ export class InputBuffer {
     this.#head = (this.#head + count) % this.#bytes.length;
     this.#length -= count;
     return count;
-  }
-
-  /** Whether a `write` was cut short and half of the buffer is free again; true once for each such write. */
-  takeDrained(): boolean {
-    if (!this.#refused || this.#length > this.#bytes.length >>> 1) return false;
-    this.#refused = false;
-    return true;
   }
 
   clear(): void {
