@@ -15,15 +15,19 @@ function traces(test: FloatCase, blocks = 1): Trace[] {
   ).flat();
 }
 
+function judge(test: FloatCase, trace: Trace): void {
+  const { bits, flags } = expected(test, trace.operands);
+  if (trace.result === bits && trace.after === (trace.before | flags)) return;
+  expect.fail(`${describeTrace(test, trace)}, not ${bits.toString(16)} with ${flags}`);
+}
+
 describe("floating-point arithmetic", () => {
   it.each(operations.map((operation) => ({ name: operation.name, operation })))(
     "$name equals rational arithmetic, exceptions included",
     ({ operation }) => {
       for (const test of floatCases.filter((entry) => entry.operation === operation)) {
         for (const trace of traces(test)) {
-          const { bits, flags } = expected(test, trace.operands);
-          const correct = trace.result === bits && trace.after === (trace.before | flags);
-          if (!correct) expect.fail(`${describeTrace(test, trace)}, not ${bits.toString(16)} with ${flags}`);
+          judge(test, trace);
         }
       }
     },
@@ -78,6 +82,38 @@ describe("floating-point arithmetic", () => {
       expect(new Set(clear.flatMap(({ after }) => [1, 2, 4, 8, 16].filter((flag) => after & flag)))).toEqual(
         new Set(flags),
       );
+    }
+  });
+
+  it("fma sees the far end of a product through the gap in it", () => {
+    // As integers the factors make 2^105 and, below a gap of more than seventy bits, a little more.
+    const factors = [
+      [0x15d4d99d1e85f2n, 0x1773d11b9f1575n],
+      [0x1376dd7cd3aef1n, 0x1a4df6a4271535n],
+      [0x1716dc549b732cn, 0x162cbdfecfe6e9n],
+    ] as const;
+    const implicit = 1n << 52n;
+    const double = (significand: bigint, exponent: number): bigint =>
+      (BigInt(1023 + exponent) << 52n) | (significand & (implicit - 1n));
+    for (const test of floatCases.filter(({ operation }) => operation.name === "fmadd.d")) {
+      for (const [a, b] of factors) {
+        for (let exponent = -70; exponent <= 120; exponent++) {
+          for (const sign of [0n, 1n << 63n]) {
+            for (const addend of [implicit, implicit + 1n, 2n * implicit - 1n]) {
+              const operands = [double(a, 0), double(b, 0), sign | double(addend, exponent)];
+              for (const before of [0, 1]) judge(test, driver.apply(test, operands, before));
+            }
+          }
+        }
+      }
+    }
+  });
+
+  it("exceptions that are accrued already stay", () => {
+    for (const test of floatCases) {
+      for (const trace of traces(test).slice(0, 64)) {
+        for (const before of [30, 31]) judge(test, driver.apply(test, trace.operands, before));
+      }
     }
   });
 });

@@ -76,6 +76,13 @@ export class FloatOps<T extends Float> {
   div(_a: Value<T>, _b: Value<T>): Value<T> {
     return this.#computed(10);
   }
+  /** A NaN if one operand is one; -0 is below +0. */
+  min(_a: Value<T>, _b: Value<T>): Value<T> {
+    return this.#computed(11);
+  }
+  max(_a: Value<T>, _b: Value<T>): Value<T> {
+    return this.#computed(12);
+  }
 }
 
 /** Instructions that only single precision has. */

@@ -32,7 +32,7 @@ function equal(c: Code, { format }: FloatCore, a: Word, b: Word): I32 {
 /** minimumNumber and maximumNumber (IEEE 754-2019, section 9.6). */
 export function defineSelect(core: FloatCore, name: "min" | "max"): ExactPair {
   const { format, module } = core;
-  return module.function(`${format.name}.${name}`, ["i32", "i64", "i64"], "i64", (c, [state, a, b]) => {
+  return module.function(`${format.name}.${name}Exact`, ["i32", "i64", "i64"], "i64", (c, [state, a, b]) => {
     c.if(eitherNan(c, core, a, b), () => {
       c.drop(c.call(core.nan, state.get(), a.get(), b.get()));
       c.if(c.i32.eqz(isNan(c, format, a)), () => c.return(a.get()));
@@ -52,7 +52,7 @@ export function defineCompare(core: FloatCore, name: "eq" | "lt" | "le"): ExactP
     if (name === "eq") c.drop(c.call(core.nan, state.get(), a.get(), b.get()));
     else raise(c, core, state, Flag.NV);
   };
-  return module.function(`${format.name}.${name}`, ["i32", "i64", "i64"], "i64", (c, [state, a, b]) => {
+  return module.function(`${format.name}.${name}Exact`, ["i32", "i64", "i64"], "i64", (c, [state, a, b]) => {
     c.if(eitherNan(c, core, a, b), () => {
       refuse(c, state, a, b);
       c.return(c.i64.const(0));

@@ -1,7 +1,7 @@
 import type { ModuleBuilder } from "@isomorph/wasm";
 import { defineAdd } from "./add.ts";
-import { narrow, widen } from "./carrier.ts";
-import { defineClassify, defineCompare, defineSelect, type ExactPair } from "./compare.ts";
+import { widen } from "./carrier.ts";
+import { defineClassify, defineCompare, defineSelect } from "./compare.ts";
 import {
   defineFormatChange,
   defineFromInteger,
@@ -12,56 +12,17 @@ import {
 import { defineCore, defineShared, type FloatCore } from "./core.ts";
 import { defineDivide, defineSquareRoot } from "./divide.ts";
 import { F32, F64, type FloatFormat } from "./format.ts";
-import {
-  defineHostAdd,
-  defineHostDivide,
-  defineHostFused,
-  defineHostMultiply,
-  defineHostSquareRoot,
-} from "./host.ts";
+import { defineHostAdd, defineHostDivide, defineHostMultiply, defineHostSquareRoot } from "./host.ts";
+import { defineHostCompare, defineHostSelect } from "./host-compare.ts";
 import {
   defineHostFromInteger,
   defineHostNarrow,
   defineHostToInteger,
   defineHostWiden,
 } from "./host-convert.ts";
+import { defineHostFused } from "./host-fused.ts";
 import { defineFused, defineMultiply, defineMultiplyHigh, type MultiplyHigh } from "./multiply.ts";
-import type {
-  Carrier,
-  CompareFunction,
-  FloatFunctions,
-  FloatOptions,
-  FormatFunctions,
-  SelectFunction,
-} from "./types.ts";
-
-/** An exact function of two operands with the carrier of its format, for operands and result. */
-function carriedSelect<B extends Carrier>(
-  core: FloatCore,
-  format: FloatFormat<B>,
-  name: string,
-  exact: ExactPair,
-): SelectFunction<B> {
-  if (format.carrier === "i64") return exact as unknown as SelectFunction<B>;
-  const params = ["i32", format.carrier, format.carrier] as const;
-  return core.module.function(`${format.name}.${name}Carried`, params, format.carrier, (c, [state, a, b]) =>
-    narrow(c, format, c.call(exact, state.get(), widen(c, format, a), widen(c, format, b))),
-  );
-}
-
-/** The same for operands only. */
-function carriedCompare<B extends Carrier>(
-  core: FloatCore,
-  format: FloatFormat<B>,
-  name: string,
-  exact: ExactPair,
-): CompareFunction<B> {
-  if (format.carrier === "i64") return exact as unknown as CompareFunction<B>;
-  const params = ["i32", format.carrier, format.carrier] as const;
-  return core.module.function(`${format.name}.${name}Carried`, params, "i64", (c, [state, a, b]) =>
-    c.call(exact, state.get(), widen(c, format, a), widen(c, format, b)),
-  );
-}
+import type { Carrier, FloatFunctions, FloatOptions, FormatFunctions } from "./types.ts";
 
 function defineFormat<B extends Carrier>(
   core: FloatCore,
@@ -69,8 +30,9 @@ function defineFormat<B extends Carrier>(
   multiplyHigh: MultiplyHigh,
 ): FormatFunctions<B> {
   const add = defineAdd(core);
-  const select = (name: "min" | "max") => carriedSelect(core, format, name, defineSelect(core, name));
-  const compare = (name: "eq" | "lt" | "le") => carriedCompare(core, format, name, defineCompare(core, name));
+  const select = (name: "min" | "max") => defineHostSelect(core, format, name, defineSelect(core, name));
+  const compare = (name: "eq" | "lt" | "le") =>
+    defineHostCompare(core, format, name, defineCompare(core, name));
   const integer = (name: IntegerType["name"]): IntegerType =>
     INTEGER_TYPES.find((type) => type.name === name)!;
   const to = (name: IntegerType["name"]) =>

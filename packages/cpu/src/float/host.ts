@@ -1,10 +1,9 @@
-import type { Code, FloatOps, FunctionRef, I32, Value, Var } from "@isomorph/wasm";
+import type { Code, FloatOps, I32, Value, Var } from "@isomorph/wasm";
 import type { ExactBinary } from "./add.ts";
 import { carrierOps, narrow, widen } from "./carrier.ts";
 import { type FloatCore, raise } from "./core.ts";
 import type { ExactUnary } from "./divide.ts";
 import type { FloatFormat } from "./format.ts";
-import type { ExactFused } from "./multiply.ts";
 import { type BinaryFunction, type Carrier, Flag, type FormatFunctions } from "./types.ts";
 
 // The host computes what rounds to nearest; its results are right, only the flags are missing. Where the result's
@@ -41,7 +40,12 @@ export function bind<T extends Host>(c: Code, host: T, value: Value<Host>): Var<
   return variable;
 }
 
-function bindBits<B extends Carrier>(c: Code, format: FloatFormat<B>, host: Host, value: Var<Host>): Var<B> {
+export function bindBits<B extends Carrier>(
+  c: Code,
+  format: FloatFormat<B>,
+  host: Host,
+  value: Var<Host>,
+): Var<B> {
   const variable = c.var(format.carrier);
   variable.set(toBits(c, host, value.get()));
   return variable;
@@ -61,7 +65,7 @@ export function isOrdinary<B extends Carrier>(c: Code, format: FloatFormat<B>, b
 }
 
 /** What two-sum leaves: the error of `sum`, which is the rounded a + b (Knuth, volume 2, section 4.2.2). */
-function sumError<T extends Host>(c: Code, host: T, a: Var<T>, b: Var<T>, sum: Var<T>): Var<T> {
+export function sumError<T extends Host>(c: Code, host: T, a: Var<T>, b: Var<T>, sum: Var<T>): Var<T> {
   const ops = hostOps(c, host);
   const back = bind(c, host, ops.sub(sum.get(), a.get()));
   const aValue = a.get();
@@ -96,13 +100,9 @@ export function defineHostAdd<B extends Carrier>(
         c.if(ints.ltU(ints.and(bits.get(), format.signBit - 1n), format.infinity), () => {
           c.if(inexactAccrued(c, core, state), () => c.return(bits.get()));
           const error = sumError(c, host, x, y, sum);
-          c.if(ops.eq(error.get(), zero(c, host)), () => c.return(bits.get()));
-          // Next to the largest finite number the error itself may overflow.
-          const difference = ops.sub(error.get(), error.get());
-          c.if(ops.eq(difference, zero(c, host)), () => {
-            raise(c, core, state, Flag.NX);
-            c.return(bits.get());
-          });
+          // An inexact sum leaves an error that is not zero, or not finite next to the largest numbers.
+          c.if(ops.ne(error.get(), zero(c, host)), () => raise(c, core, state, Flag.NX));
+          c.return(bits.get());
         });
       });
     }
@@ -196,65 +196,5 @@ export function defineHostSquareRoot<B extends Carrier>(
       });
     }
     return narrow(c, format, c.call(exact, state.get(), widen(c, format, a), rm.get()));
-  });
-}
-
-/** Fused multiplication and addition. */
-export function defineHostFused<B extends Carrier>(
-  core: FloatCore,
-  format: FloatFormat<B>,
-  exact: ExactFused,
-): FunctionRef<readonly ["i32", B, B, B, "i32"], B> {
-  const { carrier, host } = format;
-  const params = ["i32", carrier, carrier, carrier, "i32"] as const;
-  return core.module.function(`${format.name}.fma`, params, carrier, (c, [state, a, b, addend, rm]) => {
-    if (host === "f32") c.if(c.i32.eqz(rm.get()), () => fuseSingles(c, core, format, state, a, b, addend));
-    const first = state.get();
-    const value = c.call(
-      exact,
-      first,
-      widen(c, format, a),
-      widen(c, format, b),
-      widen(c, format, addend),
-      rm.get(),
-    );
-    return narrow(c, format, value);
-  });
-}
-
-/**
- * Returns the fused result of singles if it is ordinary. The product of singles is exact as a double; the sum is
- * rounded to odd, after which rounding once more to single gives what rounding once would have given (Boldo and
- * Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd", 2008).
- */
-function fuseSingles<B extends Carrier>(
-  c: Code,
-  core: FloatCore,
-  format: FloatFormat<B>,
-  state: Var<"i32">,
-  a: Var<B>,
-  b: Var<B>,
-  addend: Var<B>,
-): void {
-  const double = (bits: Var<B>): Value<"f64"> => toDouble(c, "f32", toHost(c, "f32", bits.get()));
-  const left = double(a);
-  const product = bind(c, "f64", c.f64.mul(left, double(b)));
-  const third = bind(c, "f64", double(addend));
-  const sum = bind(c, "f64", c.f64.add(product.get(), third.get()));
-  const error = sumError(c, "f64", product, third, sum);
-  const inexact = c.let32(c.f64.ne(error.get(), c.f64.const(0)));
-  const rounded = c.let64(c.i64.reinterpretF64(sum.get()));
-  const even = c.i64.eqz(c.i64.and(rounded.get(), 1));
-  c.if(c.i32.and(even, inexact.get()), () => {
-    const unlike = c.i64.xor(rounded.get(), c.i64.reinterpretF64(error.get()));
-    const step = c.i64.or(c.i64.shrS(unlike, 63), 1);
-    rounded.set(c.i64.add(step, rounded.get()));
-  });
-  const result = bind(c, "f32", c.f32.demoteF64(c.f64.reinterpretI64(rounded.get())));
-  const bits = bindBits(c, format, "f32", result);
-  c.if(isOrdinary(c, format, bits), () => {
-    const again = c.f64.ne(c.f64.promoteF32(result.get()), c.f64.reinterpretI64(rounded.get()));
-    c.if(c.i32.or(again, inexact.get()), () => raise(c, core, state, Flag.NX));
-    c.return(bits.get());
   });
 }

@@ -85,11 +85,9 @@ function shiftPairRightJam(c: Code, core: FloatCore, high: Word, low: Word, coun
   c.if(
     c.i64.gtU(count.get(), 63),
     () => {
-      // What the low half held can matter only as a sticky bit of the high one.
-      const sticky = c.let64(c.i64.extendI32U(c.i64.ne(low.get(), 0)));
+      // The high half is not zero, so that it leaves a sticky bit whatever the low half holds.
       const upper = high.get();
       low.set(c.call(core.shiftRightJam, upper, c.i64.sub(count.get(), 64)));
-      low.set(c.i64.or(low.get(), sticky.get()));
       high.set(c.i64.const(0));
     },
     () =>
@@ -116,8 +114,8 @@ function normalizePair(c: Code, exponent: Word, high: Word, low: Word): void {
   c.if(
     c.i64.ltS(shift.get(), 0),
     () => {
-      // Only a low half that has just moved up can lead at bit 127, and then nothing is below it.
-      low.set(c.i64.shl(high.get(), 63));
+      // Only a difference of 64 bits leads at bit 127. Nothing is below it, and its last bits are zeros as those of
+      // any product of two significands are.
       high.set(c.i64.shrU(high.get(), 1));
     },
     () =>

@@ -1,5 +1,5 @@
 /** Runs cases on the generated functions: a loop in WebAssembly around each, over one memory. */
-import { type Code, type I64, ModuleBuilder, type Value, type Var } from "@isomorph/wasm";
+import { type Code, type FunctionRef, type I64, ModuleBuilder, type Value, type Var } from "@isomorph/wasm";
 import { defineFloat, type FloatFunctions } from "../../src/float/index.ts";
 import { type FloatCase, floatCases, type Kind } from "./cases.ts";
 import { blockSeed, INCREMENT, MIX, MULTIPLIER, tableBytes, tableOffset } from "./operands.ts";
@@ -19,9 +19,12 @@ export interface Trace {
   readonly after: number;
 }
 
+function width(kind: Kind): number {
+  return kind === "f32" ? 32 : 64;
+}
+
 /** Takes a raw trace apart. */
 export function readTrace({ operation }: FloatCase, words: BigUint64Array): Trace[] {
-  const width = (kind: Kind): number => (kind === "f32" ? 32 : 64);
   return Array.from({ length: words.length / TRACE_WORDS }, (_, index) => {
     const row = words.subarray(index * TRACE_WORDS, (index + 1) * TRACE_WORDS);
     const flags = Number(row[4]);
@@ -47,10 +50,17 @@ export interface Driver {
   checksums(test: FloatCase, blocks: number, blockLength: number): BigUint64Array;
   /** The raw trace of one block, {@link TRACE_WORDS} words a case. */
   trace(test: FloatCase, block: number, blockLength: number): BigUint64Array;
+  /** One execution on operands of one's own. */
+  apply(test: FloatCase, operands: readonly bigint[], before: number): Trace;
+}
+
+function functionOf(floats: FloatFunctions, { operation }: FloatCase): FunctionRef {
+  const { format, name } = operation.function;
+  return format === undefined ? floats[name] : floats[format][name];
 }
 
 function emitCase(module: ModuleBuilder, floats: FloatFunctions, test: FloatCase): void {
-  const { sources, result, rounds, function: target } = test.operation;
+  const { sources, result, rounds } = test.operation;
   const params = ["i64", "i32", "i32"] as const;
   const run = module.function(`case${test.index}`, params, "i64", (c, [state, length, trace]) => {
     const sum = c.let64(c.i64.const(0));
@@ -92,9 +102,8 @@ function emitCase(module: ModuleBuilder, floats: FloatFunctions, test: FloatCase
       sources.forEach((kind, position) => {
         carried(kind, operands[position]!);
       });
-      if (rounds || (target.format !== undefined && target.name.startsWith("to"))) c.i32.const(test.rm);
-      const callee = target.format === undefined ? floats[target.name] : floats[target.format][target.name];
-      c.call({ index: callee.index, params: [], result: undefined });
+      if (rounds) c.i32.const(test.rm);
+      c.call({ index: functionOf(floats, test).index, params: [], result: undefined });
       value.set(
         result === "f32"
           ? c.i64.extendI32S(undefined as unknown as Value<"i32">)
@@ -139,7 +148,10 @@ export function createDriver(): Driver {
   const module = new ModuleBuilder();
   module.importMemory("env", "memory", { min: 16 });
   const floats = defineFloat(module, { fflagsOffset: 0 });
-  for (const test of floatCases) emitCase(module, floats, test);
+  for (const test of floatCases) {
+    emitCase(module, floats, test);
+    module.export(`function${test.index}`, functionOf(floats, test));
+  }
   const memory = new WebAssembly.Memory({ initial: 16 });
   new Uint8Array(memory.buffer).set(tableBytes(), TABLES_AT);
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.toBytes()), { env: { memory } });
@@ -157,6 +169,15 @@ export function createDriver(): Driver {
     trace(test, block, blockLength) {
       run(test, block, blockLength, OUT);
       return new BigUint64Array(memory.buffer, OUT, TRACE_WORDS * blockLength).slice();
+    },
+    apply(test, operands, before) {
+      const { sources, result: kind } = test.operation;
+      const flags = new DataView(memory.buffer);
+      flags.setUint32(STATE, before, true);
+      const target = instance.exports[`function${test.index}`] as CallableFunction;
+      const values = operands.map((bits, index) => (sources[index] === "f32" ? Number(bits) : bits));
+      const result = BigInt.asUintN(width(kind), BigInt(target(STATE, ...values, test.rm)));
+      return { operands, before, result, after: flags.getUint32(STATE, true) };
     },
   };
 }
