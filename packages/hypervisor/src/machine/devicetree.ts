@@ -157,6 +157,7 @@ function cpus(
       children: {
         "interrupt-controller": {
           properties: {
+            "#address-cells": 0,
             "#interrupt-cells": 1,
             "interrupt-controller": true,
             compatible: "riscv,cpu-intc",

@@ -68,19 +68,15 @@ export function elf(options: ElfOptions = {}): Uint8Array {
 }
 
 /** Bytes with a signature at an offset. */
-export function signature(
-  offset: number,
-  text: string | readonly number[],
-  length = offset + 4096,
-): Uint8Array {
-  const bytes = new Uint8Array(length);
+export function signature(offset: number, text: string | readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(offset + 4096);
   bytes.set(typeof text === "string" ? new TextEncoder().encode(text) : text, offset);
   return bytes;
 }
 
 /** A PE file for a COFF machine type, as far as its headers go. */
 export function pe(machine: number): Uint8Array {
-  const bytes = signature(0, "MZ", 512);
+  const bytes = signature(0, "MZ");
   const view = new DataView(bytes.buffer);
   view.setUint32(60, 0x80, true);
   bytes.set(new TextEncoder().encode("PE\0\0"), 0x80);
