@@ -3,8 +3,9 @@ import { csrName } from "../src/csr/names.ts";
 import { State } from "../src/state.ts";
 import { CsrHarness } from "./csr-harness.ts";
 import { existsOnOneSide } from "./csr-qemu-differences.ts";
-import { DATA_OFFSET, QemuProgram, RAM_BASE, word } from "./csr-qemu-machine.ts";
+import { DATA_OFFSET, QemuProgram, RAM_BASE } from "./csr-qemu-machine.ts";
 import { csrAddress, Random } from "./csr-qemu-steps.ts";
+import * as word from "./csr-qemu-words.ts";
 
 /** A mode, and what decides about access in it. */
 interface Setting {

@@ -16,9 +16,11 @@ export class CsrHarness {
   readonly calls: (string | bigint)[] = [];
   /** What the clock says. */
   now = 0;
+  readonly #reset: CsrReset;
   readonly #exports: Record<keyof CsrFunctions, CallableFunction>;
 
   constructor(isa: CsrIsa = { sstc: true, svadu: true }, reset: CsrReset = { mode: 3, hart: 0 }) {
+    this.#reset = reset;
     const memory = new WebAssembly.Memory({ initial: 1 });
     const module = new ModuleBuilder();
     module.importMemory("env", "memory", { min: 1 });
@@ -49,9 +51,13 @@ export class CsrHarness {
     this.set64(State.RETIRED_LIMIT, 1000n);
     this.set32(State.REMAINING, 900);
     this.set64(State.PC, 0x8000_0000n);
-    resetCsrs(this.view, STATE, reset);
+    this.reset();
     this.set32(State.ATTENTION, 0);
     this.set64(State.LAST_TRAP_INSTRET, 0n);
+  }
+
+  reset(): void {
+    resetCsrs(this.view, STATE, this.#reset);
   }
 
   #called(name: string, state: number): void {

@@ -89,10 +89,13 @@ export function withoutReserved(name: string, value: bigint): bigint {
  *   1.12 they clear it.
  * - EBREAK sets `xtval` to zero in QEMU, to the address of the EBREAK in Spike and Sail. Both are allowed
  *   (section 3.1.16).
- * - MRET to S- or U-mode while no PMP entry is in use raises an instruction access fault at the MRET in QEMU; by
- *   section 3.7.1 it is the fetch of the next instruction that faults.
- * - Exceptions count as retired instructions in QEMU; by section 3.3.1 ECALL and EBREAK do not retire.
- * - `stimecmp` written while `menvcfg.STCE` is clear changes STIP in QEMU; setting STCE does not there.
+ * - MRET to S- or U-mode while no PMP entry is in use is an illegal instruction in QEMU; by section 3.7.1 it is the
+ *   fetch of the next instruction that faults.
+ * - `minstret` (with -icount): an exception counts as a retired instruction in QEMU, by section 3.3.1 ECALL and EBREAK
+ *   do not retire; the instruction after a write reads the value plus one in QEMU, by the Zicsr chapter the value.
+ * - `stimecmp` written while `menvcfg.STCE` is clear changes STIP in QEMU; setting STCE does not change it there.
+ * - Of several pending interrupts QEMU takes the one with the lowest number, by section 3.1.9 MEI, MSI, MTI, SEI, SSI,
+ *   STI is the order. With the properties `x-smaia` and `x-ssaia` QEMU follows it too.
  */
 
 /** CSRs that QEMU has and that this processor lacks, or the other way round, by address. */

@@ -2,7 +2,8 @@ import { expect } from "vitest";
 import { csrByName } from "../src/csr/names.ts";
 import { CsrHarness } from "./csr-harness.ts";
 import { QEMU_DIFFERENCES } from "./csr-qemu-differences.ts";
-import { DATA_OFFSET, QemuProgram, RAM_BASE, word } from "./csr-qemu-machine.ts";
+import { DATA_OFFSET, QemuProgram, RAM_BASE } from "./csr-qemu-machine.ts";
+import * as word from "./csr-qemu-words.ts";
 
 /** Numbers that repeat from run to run (xorshift64*). */
 export class Random {
@@ -53,6 +54,8 @@ export const MAX_READS = 6;
 const SAFE_MSTATUS = 0x6000n;
 const HANDLER = 0x100;
 const FIRST_STEP = 0x400;
+/** Where a trap that should not be is noted: in front of the program's data. */
+const NOTE = DATA_OFFSET - 16;
 
 /** The address of a CSR that exists. */
 export function csrAddress(name: string): number {
@@ -60,6 +63,8 @@ export function csrAddress(name: string): number {
   if (found === undefined) throw new RangeError(`no CSR is called ${name}`);
   return found;
 }
+
+const OPERATIONS = { csrrw: word.csrrw, csrrs: word.csrrs, csrrc: word.csrrc } as const;
 
 /** What QEMU reads. x8 walks through the data, x6 and x10 hold safe values. */
 function qemuReads(steps: readonly Step[]): bigint[][] {
@@ -74,7 +79,7 @@ function qemuReads(steps: readonly Step[]): bigint[][] {
   program.emit(word.jal(0, FIRST_STEP - program.at));
   // A trap is a mistake of the test: the memory says so at its very end.
   program.at = HANDLER;
-  program.constant(11, BigInt(RAM_BASE + DATA_OFFSET * 2 - 16));
+  program.constant(11, BigInt(RAM_BASE + NOTE));
   program.emit(word.csrrs(12, csrAddress("mcause"), 0), word.addi(12, 12, 1), word.sd(12, 0, 11));
   program.emit(word.csrrs(12, csrAddress("mepc"), 0), word.sd(12, 8, 11));
   program.stop();
@@ -82,7 +87,7 @@ function qemuReads(steps: readonly Step[]): bigint[][] {
   for (const { accesses, reads } of steps) {
     for (const access of accesses) {
       program.constant(11, access.value);
-      program.emit(word[access.operation](12, csrAddress(access.name), 11));
+      program.emit(OPERATIONS[access.operation](12, csrAddress(access.name), 11));
     }
     for (const [index, name] of reads.entries()) program.emit(word.csrrs(16 + index, csrAddress(name), 0));
     program.emit(word.csrrw(0, csrAddress("mstatus"), 10), word.csrrw(0, csrAddress("mie"), 0));
@@ -92,8 +97,8 @@ function qemuReads(steps: readonly Step[]): bigint[][] {
   }
   program.stop();
   const memory = program.run();
-  const trapped = memory.readBigUInt64LE(DATA_OFFSET * 2 - 16);
-  const epc = memory.readBigUInt64LE(DATA_OFFSET * 2 - 8);
+  const trapped = memory.readBigUInt64LE(NOTE);
+  const epc = memory.readBigUInt64LE(NOTE + 8);
   expect({ trapped, epc }).toEqual({ trapped: 0n, epc: 0n });
   return steps.map(({ reads }, step) =>
     reads.map((_, index) => memory.readBigUInt64LE(DATA_OFFSET + (step * MAX_READS + index) * 8)),

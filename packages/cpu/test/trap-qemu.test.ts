@@ -5,8 +5,9 @@ import { Exception, Interrupt, InterruptBit, SUPERVISOR_INTERRUPTS } from "../sr
 import { setLine } from "../src/trap/interrupt-lines.ts";
 import { CsrHarness } from "./csr-harness.ts";
 import { QEMU_DIFFERENCES, withoutReserved } from "./csr-qemu-differences.ts";
-import { DATA_OFFSET, QemuProgram, RAM_BASE, word } from "./csr-qemu-machine.ts";
+import { DATA_OFFSET, QemuProgram, RAM_BASE } from "./csr-qemu-machine.ts";
 import { csrAddress, Random } from "./csr-qemu-steps.ts";
+import * as word from "./csr-qemu-words.ts";
 
 /** What MRET returns to. Two no-ops and a breakpoint follow. */
 type Landing = "ecall" | "illegal" | "load" | "store" | "nop" | "sret";

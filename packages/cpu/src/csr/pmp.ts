@@ -17,7 +17,10 @@ export const PmpConfiguration = {
 export const PMP_ENTRIES = 16;
 
 /** Bits of a `pmpaddr` register: address bits 55 to 2. */
-const ADDRESS_MASK = (1n << 54n) - 1n;
+export const PMP_ADDRESS_MASK = 0x3f_ffff_ffff_ffffn;
+
+/** Bits of a configuration byte. */
+export const PMP_CONFIGURATION_MASK = 0x9f;
 
 /** Functions that write PMP registers by their lock rules (section 3.7.1). */
 export interface PmpWrites {
@@ -31,7 +34,7 @@ export function definePmpWrites(
   module: ModuleBuilder,
   pmpChanged: FunctionRef<readonly ["i32"], undefined>,
 ): PmpWrites {
-  const { A, L, R, TOR, W, X } = PmpConfiguration;
+  const { A, L, R, TOR, W } = PmpConfiguration;
 
   const configuration = module.function(
     "pmpConfigurationWrite",
@@ -43,7 +46,7 @@ export function definePmpWrites(
       c.loop((again) => {
         const locked = c.i32.and(c.i32.load8U(at.get(), State.PMPCFG), L);
         c.if(c.i32.eqz(locked), () => {
-          const byte = c.let32(c.i32.and(c.i32.wrapI64(value.get()), L | A | X | W | R));
+          const byte = c.let32(c.i32.and(c.i32.wrapI64(value.get()), PMP_CONFIGURATION_MASK));
           // W without R is reserved: no access for what was asked to be write-only.
           c.if(c.i32.eq(c.i32.and(byte.get(), W | R), W), () => byte.set(c.i32.and(byte.get(), ~W)));
           c.i32.store8(at.get(), byte.get(), State.PMPCFG);
@@ -68,7 +71,7 @@ export function definePmpWrites(
         c.if(c.i32.eq(next, L | TOR), () => c.return());
       });
       at.set(c.i32.add(state.get(), c.i32.shl(entry.get(), 3)));
-      c.i64.store(at.get(), c.i64.and(value.get(), ADDRESS_MASK), State.PMPADDR);
+      c.i64.store(at.get(), c.i64.and(value.get(), PMP_ADDRESS_MASK), State.PMPADDR);
       c.call(pmpChanged, state.get());
     },
   );

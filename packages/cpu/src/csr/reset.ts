@@ -1,7 +1,7 @@
 import { State } from "../state.ts";
 import { DELEGABLE_EXCEPTIONS, Exception, SUPERVISOR_INTERRUPTS } from "../trap/causes.ts";
 import { fixedValue } from "./description.ts";
-import { PMP_ENTRIES, PmpConfiguration } from "./pmp.ts";
+import { PMP_ADDRESS_MASK, PMP_ENTRIES, PmpConfiguration } from "./pmp.ts";
 import { CSRS, Menvcfg } from "./table.ts";
 
 /** What a hart is reset to. */
@@ -66,7 +66,7 @@ export function prepareSupervisor(view: DataView, state: number): void {
   put(State.STIMECMP, 2n ** 64n - 1n);
   const { NAPOT, R, W, X } = PmpConfiguration;
   view.setUint8(state + State.PMPCFG, NAPOT | R | W | X);
-  put(State.PMPADDR, (1n << 54n) - 1n);
+  put(State.PMPADDR, PMP_ADDRESS_MASK);
   view.setUint32(state + State.MODE, 1, true);
   view.setUint32(state + State.FIRMWARE_IN_VMM, 1, true);
 }
