@@ -176,9 +176,7 @@ function defineChanged(module: ModuleBuilder, reset: ContextFunctions["reset"]):
     c.if(c.i32.or(c.i32.eq(mode.get(), MACHINE), c.i32.eqz(satpMode(c, state))), () => {
       c.return(c.call(contextOf, state.get(), mode.get(), c.i32.const(0)));
     });
-    const key = c.let64(
-      c.i64.extendI32U(c.i32.or(c.i32.or(c.i32.shl(currentAsid(c, state), 2), mode.get()), sumBit(c, state))),
-    );
+    const key = c.let64(c.i64.extendI32U(c.i32.or(sumBit(c, state), mode.get())));
     const context = c.let64(c.i64.load(state.get(), Private.MXR));
     c.if(
       c.i32.or(c.i64.eqz(context.get()), c.i64.ne(c.i64.load(state.get(), Private.MXR_KEY), key.get())),

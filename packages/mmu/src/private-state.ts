@@ -9,7 +9,7 @@ export const Private = {
   SUPERVISOR_HOLDS_LOCAL: 0x904,
   /** Context of S-mode without access to user pages, for all address spaces; 0 when there is none (tag position). */
   SUPERVISOR: 0x908,
-  /** Context of loads under MXR, 0 when there is none (tag position), and the mode, SUM and ASID it stands for. */
+  /** Context of loads under MXR, 0 when there is none (tag position), and the mode and SUM it stands for. */
   MXR: 0x910,
   MXR_KEY: 0x918,
   /** Offset from the block of the current ASID's slot (4 bytes). */

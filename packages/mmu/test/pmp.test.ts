@@ -136,6 +136,11 @@ describe("3.7.1 physical memory protection", () => {
     }
     tor(PAGE, PAGE);
     expect(hart.load(PAGE, 0)).toEqual(refused(FAULT.loadAccess));
+    // An empty range within an access, or within a page, divides neither.
+    const empty = { kind: "off", address: (PAGE + 4n) >> 2n } as const;
+    hart.pmp([empty, { kind: "tor", address: (PAGE + 4n) >> 2n }, EVERYTHING]);
+    expect(hart.load(PAGE)).toEqual({ value: 0n });
+    expect(hart.probe(PAGE, Access.READ)).toBe(Number(PAGE));
     hart.pmp([{ kind: "tor", address: (PAGE + 8n) >> 2n, rights: R }]);
     expect(hart.load(BigInt(RAM_BASE))).toEqual({ value: 0n });
     expect(hart.load(PAGE + 8n)).toEqual(refused(FAULT.loadAccess, PAGE + 8n));

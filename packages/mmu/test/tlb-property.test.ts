@@ -138,6 +138,7 @@ class Subject {
   mstatus = 0n;
   pmp: keyof typeof PMP = "open";
   readonly written = new Set<number>();
+  readonly #tablesSeen = new Set<number>();
 
   constructor(format: PageTableFormat) {
     this.spaces = ASIDS.map(
@@ -151,6 +152,15 @@ class Subject {
     );
     const { bytes } = this.machine.memory;
     for (let i = 0; i < FRAMES * 4096; i++) bytes[FRAME_BASE - RAM_BASE + i] = (i * 167) >>> 3;
+    // Start with something to lose: every page mapped, for S-mode and U-mode in turn.
+    for (const [i, tables] of this.spaces.entries()) {
+      for (const [j, va] of PAGES.entries()) {
+        tables.map(va, FRAME_BASE + ((i + j) % FRAMES) * 4096, 0xcf | (j % 2 === 0 ? 0 : Pte.U));
+        this.#hadTables(tables, va);
+      }
+    }
+    this.run({ do: "satp", space: 0 });
+    this.run({ do: "status", mode: SUPERVISOR, mpp: USER, bits: 2 });
     this.look();
   }
 
@@ -201,6 +211,7 @@ class Subject {
     const va = PAGES[step.page]!;
     const start = step.level === 0 ? va : (va / SUPERPAGE) * SUPERPAGE;
     const old = tables.entry(start, step.level);
+    const above = tables.entry(start, 1);
     const isPointer = (old & 0xfn) === 1n;
     if (step.do === "unmap") tables.unmap(start, step.level);
     else if (step.level === 1) tables.map(start, FRAME_BASE, step.flags, 1);
@@ -209,16 +220,15 @@ class Subject {
     const isNowPointer = (tables.entry(start, step.level) & 0xfn) === 1n;
     const isLeafOnly = !isPointer && !isNowPointer && step.level === 0 && this.#hadTables(tables, va);
     // Any global page takes part in all address spaces.
-    const isGlobal = ((tables.entry(start, step.level) | old) & BigInt(Pte.G)) !== 0n;
+    const isGlobal = ((tables.entry(start, step.level) | old | above) & BigInt(Pte.G)) !== 0n;
     if (step.fence === 0 && isLeafOnly) this.hart.flushAddress(va + 0x123n);
     else if (step.fence === 1 && !isGlobal) this.hart.flushAsid(ASIDS[step.space]!);
     else this.hart.flushAll();
   }
 
-  #tablesSeen = new Set<string>();
   /** Whether the table that holds the page's entry was there before, so that only a leaf has changed. */
   #hadTables(tables: PageTableBuilder, va: bigint): boolean {
-    const key = String(tables.entryAddress(va));
+    const key = tables.entryAddress(va);
     const had = this.#tablesSeen.has(key);
     this.#tablesSeen.add(key);
     return had;
@@ -299,7 +309,10 @@ class Subject {
         if (at >= BigInt(FRAME_BASE)) before[Number(at) - FRAME_BASE] = Number(entry & 0xffn);
       }
       const after = memory.view(FRAME_BASE, FRAMES * 4096);
-      expect(before.findIndex((byte, i) => byte !== after[i]), label).toBe(-1);
+      expect(
+        before.findIndex((byte, i) => byte !== after[i]),
+        label,
+      ).toBe(-1);
     }
     for (const { at, value } of updates) {
       if (at < BigInt(FRAME_BASE)) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Access, PageTableBuilder, Pte, SV39, SV48 } from "../src/index.ts";
+import { Access, MmuState, PageTableBuilder, Pte, SV39, SV48 } from "../src/index.ts";
 import {
   FAULT,
   MACHINE,
@@ -245,6 +245,46 @@ describe("modes", () => {
     expect(hart.probe(VA, Access.FETCH)).toBe(PAGE);
   });
 
+  it("pages that take turns in an entry never lend each other their address", () => {
+    const { hart, spaces } = setup();
+    const rival = VA + 0x80_0000n;
+    spaces[0]!.map(VA, PAGE, ALL);
+    spaces[0]!.map(rival, OTHER, ALL);
+    const uses = [Access.READ, Access.WRITE, Access.FETCH];
+    const use = (va: bigint, access: number): Outcome =>
+      access === Access.FETCH ? hart.fetch(va) : hart.host(va, 3, access);
+    for (const first of uses) {
+      for (const second of uses) {
+        hart.flushAll();
+        expect(use(VA, first)).toEqual(at(PAGE));
+        expect(use(rival, second)).toEqual(at(OTHER));
+        for (const access of uses) expect([PAGE, undefined]).toContain(hart.probe(VA, access));
+        expect(use(VA, first)).toEqual(at(PAGE));
+      }
+    }
+  });
+
+  it("loads under MXR see fences and switches", () => {
+    const { hart, spaces } = setup();
+    hart.mstatus(MXR);
+    for (const change of [
+      () => hart.flushAsid(1),
+      () => hart.flushAll(),
+      () => hart.flushAddress(VA),
+      () => hart.satp(spaces[1]!.satp(2)),
+      () => hart.satp(spaces[0]!.satp(2)),
+    ]) {
+      for (const space of spaces) space.map(VA, PAGE, ALL);
+      hart.flushAll();
+      expect(hart.host(VA)).toEqual(at(PAGE));
+      for (const space of spaces) space.map(VA, OTHER, ALL);
+      change();
+      expect(hart.host(VA)).toEqual(at(OTHER));
+    }
+    hart.mode(USER);
+    expect(hart.load(VA)).toEqual(refused);
+  });
+
   it("an aligned access hits, one that is not aligned never does", () => {
     const { hart, spaces } = setup();
     spaces[0]!.map(VA, PAGE, ALL);
@@ -290,6 +330,27 @@ describe("context numbers", () => {
       if (i % 2 === 0) hart.flushAsid(index + 1);
       else hart.flushAll();
     }
+  });
+
+  it("stay within the tag's field, and one that comes again finds no old entries", () => {
+    const { hart, spaces } = setup();
+    spaces[0]!.map(VA, PAGE, ALL);
+    hart.load(VA);
+    const context = hart.get64(MmuState.DATA_CONTEXT);
+    spaces[0]!.unmap(VA);
+    let seen = 0;
+    for (let i = 0; i < 1100; i++) {
+      hart.flushAll();
+      const now = hart.get64(MmuState.DATA_CONTEXT);
+      expect(now).toBe(now & 0xff8n);
+      expect(now).toBeGreaterThan(0n);
+      if (now === context) {
+        seen++;
+        expect(hart.probe(VA, Access.READ)).toBeUndefined();
+        expect(hart.load(VA)).toEqual(refused);
+      }
+    }
+    expect(seen).toBeGreaterThan(0);
   });
 
   it("a mode switch takes no new one", () => {
