@@ -143,6 +143,22 @@ describe("a kernel under the VMM's own SBI", () => {
     expect((await run({ kernel, harts: 2 })).outcome).toEqual({ reason: "power-off", code: 0 });
   });
 
+  it.each([
+    ["traps in its trap handler", "lla t0, 1f; csrw stvec, t0; .balign 4; 1: nop; unimp"],
+    ["calls the firmware without end", "1: li a7, 99; ecall; j 1b"],
+    ["waits with an interrupt pending", "li t0, 2; csrw sie, t0; csrw sip, t0; 1: wfi; j 1b"],
+    ["prints without end", `1: ${sbi.putchar("x")}; j 1b`],
+  ])("that %s can still be stopped", async (_, source) => {
+    await using vm = await createVm({
+      ...small,
+      kernel: kernelOf(source),
+      devices: { console: uart16550() },
+    });
+    const begin = performance.now();
+    expect((await vm.run({ signal: AbortSignal.timeout(50) })).reason).toBe("aborted");
+    expect(performance.now() - begin).toBeLessThan(1000);
+  });
+
   it("that cannot even trap has crashed, and the next run starts it afresh", async () => {
     await using vm = await createVm({ ...small, kernel: kernelOf("csrw stvec, zero; unimp") });
     for (let i = 0; i < 2; i++) {
