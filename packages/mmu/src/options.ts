@@ -13,7 +13,7 @@ export interface MmuImports {
   readonly mmioWrite64: FunctionRef<readonly ["f64", "i64"], undefined>;
   /**
    * (ramOffset, length): the guest is about to write there, and the page holds translated code. Whoever drops all
-   * the page's code may clear its {@link PageFlag.CODE}; until then every store to the page comes here.
+   * the page's code may clear its CODE flag; until then every store to the page comes here.
    */
   readonly codeWritten: FunctionRef<readonly ["i32", "i32"], undefined>;
 }

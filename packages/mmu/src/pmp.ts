@@ -8,14 +8,14 @@ export interface PmpFunctions {
   readonly decode: FunctionRef<readonly ["i32"], undefined>;
   /**
    * (state, address, length): the configuration byte of the first entry that touches the range, if it covers all
-   * of it; {@link PMP_PARTIAL} if it covers a part only, {@link PMP_NONE} if no entry touches the range.
+   * of it; PMP_PARTIAL if it covers a part only, PMP_NONE if no entry touches the range.
    */
   readonly match: FunctionRef<readonly ["i32", "i64", "i64"], "i32">;
   /** (match, access, mode): whether what {@link match} gave allows the access. */
   readonly allows: FunctionRef<readonly ["i32", "i32", "i32"], "i32">;
 }
 
-export const PMP_NONE = -1;
+const PMP_NONE = -1;
 export const PMP_PARTIAL = -2;
 
 /** Bits 53 to 0 of `pmpaddr` are address bits 55 to 2. */

@@ -18,7 +18,7 @@ import { Access, MmuState } from "./state.ts";
 /** Address translation (privileged specification 20240411, section 4.3.2), as WebAssembly functions. */
 export interface WalkerFunctions {
   /**
-   * (state, va, access, mode): the guest physical address, or {@link NO_ADDRESS} after a fault. What the leaf allows
+   * (state, va, access, mode): the guest physical address, or NO_ADDRESS after a fault. What the leaf allows
    * is left in LEAF. With {@link PROBE} in the access code A and D bits stay as they are.
    */
   readonly translate: FunctionRef<readonly ["i32", "i64", "i32", "i32"], "i64">;
@@ -26,7 +26,7 @@ export interface WalkerFunctions {
   readonly raise: FunctionRef<readonly ["i32", "i64", "i32", "i32"], undefined>;
 }
 
-export const NO_ADDRESS = -1;
+const NO_ADDRESS = -1;
 
 /** Added to an access code: find out whether the access faults, change nothing. */
 export const PROBE = 4;

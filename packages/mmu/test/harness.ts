@@ -12,7 +12,7 @@ import {
 } from "../src/index.ts";
 
 export const RAM_BASE = 0x8000_0000;
-export const STRIDE: number = Math.ceil(MMU_STATE_END / PAGE_SIZE) * PAGE_SIZE;
+const STRIDE = Math.ceil(MMU_STATE_END / PAGE_SIZE) * PAGE_SIZE;
 const START = PAGE_SIZE;
 
 export const USER = 0;

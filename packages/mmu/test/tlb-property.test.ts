@@ -82,6 +82,7 @@ const index = (length: number): fc.Arbitrary<number> => fc.nat(length - 1);
 /** Mostly ordinary leaves, with any bits now and then. */
 const flags = fc.oneof(
   { weight: 4, arbitrary: fc.nat(0xf).map((bits) => 0xc1 | (bits << 1)) },
+  { weight: 1, arbitrary: fc.nat(0xf).map((bits) => 0x41 | (bits << 1)) },
   { weight: 1, arbitrary: fc.nat(0xff) },
 );
 const frame = index(FRAMES + 1);

@@ -57,6 +57,7 @@ function setup(format: PageTableFormat = SV39, mode = SUPERVISOR): Setup {
       tables.map(VA, PAGE, flags);
       hart.flushAll();
       machine.memory.data.setBigUint64(PAGE - RAM_BASE, 42n, true);
+      machine.memory.markDirty(PAGE, 8);
       return { load: hart.load(VA), store: hart.store(VA, 7n), fetch: hart.fetch(VA) };
     },
   };
