@@ -249,6 +249,29 @@ export class Code {
     return TOKEN as unknown as Result<R>;
   }
 
+  /**
+   * Leaves the function by calling another of the same result type in its place, without growing the stack. The
+   * engine must support tail calls: see `supportsTailCalls`.
+   */
+  returnCall<const P extends readonly ValueType[], R extends ValueType | undefined>(
+    target: FunctionRef<P, R>,
+    ..._arguments: Values<P>
+  ): void {
+    this.sink.u8(0x12);
+    this.sink.u32(target.index);
+  }
+
+  /** The same through table 0. The arguments come first on the stack, then the element index. */
+  returnCallIndirect<const P extends readonly ValueType[]>(
+    signature: { readonly typeIndex: number; readonly params: P },
+    _arguments: Values<P>,
+    _index: I32,
+  ): void {
+    this.sink.u8(0x13);
+    this.sink.u32(signature.typeIndex);
+    this.sink.u32(0);
+  }
+
   /** Copies `length` bytes within memory 0 (`memory.copy`). */
   memoryCopy(_destination: I32, _source: I32, _length: I32): void {
     this.#bulk(10);

@@ -5,6 +5,7 @@
  */
 export { ByteSink } from "./bytes.ts";
 export { Code, Var } from "./code.ts";
+export { supportsTailCalls } from "./features.ts";
 export { type Float, Float32Ops, Float64Ops, FloatOps } from "./float.ts";
 export { type Int, Integer32Ops, Integer64Ops, IntegerOps, type Operand } from "./integer.ts";
 export { type Body, type Limits, ModuleBuilder, type Signature } from "./module.ts";

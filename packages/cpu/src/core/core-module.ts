@@ -1,10 +1,11 @@
 import { defineMmu, type HartBlocks, type MachineMemory } from "@isomorph/mmu";
 import { type FunctionRef, ModuleBuilder } from "@isomorph/wasm";
-import { defineCsrs } from "../csr/index.ts";
+import { type CsrIsa, defineCsrs } from "../csr/index.ts";
 import { defineFloat, type FloatFunctions } from "../float/index.ts";
 import { defineInterpreter } from "../interpreter/interpreter.ts";
 import type { FloatName } from "../isa/semantics.ts";
 import { State } from "../state.ts";
+import { defineChains } from "../translator/chain.ts";
 import { defineAtomicHost } from "./atomic-host.ts";
 
 /** What the core module calls outside. */
@@ -34,6 +35,9 @@ export interface CoreExports {
   host(state: number, gva: bigint, sizeLog2: number, access: number): number;
 }
 
+/** What the harts have of what CSRs depend on. */
+export const CSR_ISA: CsrIsa = { sstc: true, svadu: true };
+
 export interface CoreOptions {
   readonly memory: MachineMemory;
   readonly harts: HartBlocks;
@@ -55,11 +59,13 @@ function floatFunctions(float: FloatFunctions): [FloatName, FunctionRef][] {
   return entries;
 }
 
-let floatSignatures: [FloatName, FunctionRef][] | undefined;
+let floatSignatures: ReadonlyMap<FloatName, FunctionRef> | undefined;
 
 /** Types of the arithmetic functions that the core module exports. */
-export function coreFloatSignatures(): readonly [FloatName, FunctionRef][] {
-  floatSignatures ??= floatFunctions(defineFloat(new ModuleBuilder(), { fflagsOffset: State.FFLAGS }));
+export function coreFloatSignatures(): ReadonlyMap<FloatName, FunctionRef> {
+  floatSignatures ??= new Map(
+    floatFunctions(defineFloat(new ModuleBuilder(), { fflagsOffset: State.FFLAGS })),
+  );
   return floatSignatures;
 }
 
@@ -89,7 +95,7 @@ export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
     harts,
     imports,
   });
-  const csrs = defineCsrs(module, { mmu, imports, isa: { sstc: true, svadu: true } });
+  const csrs = defineCsrs(module, { mmu, imports, isa: CSR_ISA });
   const float = defineFloat(module, { fflagsOffset: State.FFLAGS });
   const atomicHost = defineAtomicHost(module, mmu);
   const run = defineInterpreter(module, {
@@ -106,6 +112,9 @@ export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
   module.export("flushAll", mmu.flushAll);
   module.export("protectCode", mmu.protectCode);
   module.export("host", mmu.host);
+  const { chain, chainInPage } = defineChains(module);
+  module.export("chain", chain);
+  module.export("chainInPage", chainInPage);
   for (const [name, target] of floatFunctions(float)) module.export(name, target);
   return module.toBytes();
 }

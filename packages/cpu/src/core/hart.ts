@@ -6,7 +6,7 @@ import type { Hart, PrivilegeMode } from "../processor.ts";
 import { State } from "../state.ts";
 import type { Translator } from "../translator/translator.ts";
 import { setLine } from "../trap/index.ts";
-import type { CoreExports } from "./core-module.ts";
+import { type CoreExports, CSR_ISA } from "./core-module.ts";
 import { restoreHart, saveHart } from "./snapshot.ts";
 
 const EXITS: readonly VmExit[] = ["budget", "wait", "firmware-call", "trap-loop", "requested"];
@@ -166,7 +166,7 @@ export class CoreHart implements Hart {
     return saveHart(this.#view, this.#state);
   }
   restore(state: SnapshotState): void {
-    restoreHart(this.#view, this.#state, state);
+    restoreHart(this.#view, this.#state, state, CSR_ISA);
     this.#translationChanged();
   }
 

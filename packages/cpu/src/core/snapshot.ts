@@ -1,7 +1,11 @@
 import type { SnapshotState, SnapshotValue } from "@isomorph/interface";
+import type { CsrIsa } from "../csr/index.ts";
+import { findImpossibleCsr } from "../csr/index.ts";
 import { State } from "../state.ts";
 
 const VERSION = 1;
+/** Bytes of a hart's block that hold architectural state. */
+const STATE_BYTES = State.CONTEXTS;
 
 /** Fields of the hart's block that are architectural state, 8 bytes each. */
 const FIELDS = [
@@ -64,8 +68,19 @@ export function saveHart(view: DataView, state: number): SnapshotState {
   };
 }
 
-/** Puts back what {@link saveHart} took. The caller flushes the TLB. */
-export function restoreHart(view: DataView, state: number, saved: SnapshotState): void {
+/**
+ * Puts back what {@link saveHart} took. Nothing changes unless all of it is possible. The caller flushes the TLB.
+ */
+export function restoreHart(view: DataView, state: number, saved: SnapshotState, isa: CsrIsa): void {
+  const current = new Uint8Array(view.buffer, state, STATE_BYTES);
+  const draft = new DataView(current.slice().buffer);
+  decodeHart(draft, saved);
+  const impossible = findImpossibleCsr(draft, 0, isa);
+  if (impossible !== undefined) throw malformed(impossible);
+  current.set(new Uint8Array(draft.buffer));
+}
+
+function decodeHart(view: DataView, saved: SnapshotState): void {
   if (saved.version !== VERSION) {
     throw Object.assign(new Error(`hart snapshot has version ${saved.version}, not ${VERSION}`), {
       code: "ERR_SNAPSHOT_VERSION",
@@ -76,25 +91,25 @@ export function restoreHart(view: DataView, state: number, saved: SnapshotState)
     if (!Array.isArray(values) || values.length !== count) throw malformed(name);
     values.forEach((value: SnapshotValue, index) => {
       if (typeof value !== "bigint") throw malformed(name);
-      view.setBigUint64(state + offset + 8 * index, value, true);
+      view.setBigUint64(offset + 8 * index, value, true);
     });
   };
   doublewords("x", State.X, 32);
   doublewords("f", State.F, 32);
   doublewords("pmpcfg", State.PMPCFG, 2);
   doublewords("pmpaddr", State.PMPADDR, 16);
-  const fields = saved["fields"] as Readonly<Record<string, SnapshotValue>> | undefined;
+  const fields = saved.fields as Readonly<Record<string, SnapshotValue>> | undefined;
   for (const name of FIELDS) {
     const value = fields?.[name];
     if (typeof value !== "bigint") throw malformed(name);
-    view.setBigUint64(state + State[name], value, true);
+    view.setBigUint64(State[name], value, true);
   }
   for (const name of WORDS) {
     const value = fields?.[name];
     if (typeof value !== "number") throw malformed(name);
-    view.setUint32(state + State[name], value, true);
+    view.setUint32(State[name], value, true);
   }
-  view.setBigUint64(state + State.X, 0n, true);
+  view.setBigUint64(State.X, 0n, true);
 }
 
 function malformed(name: string): Error {

@@ -3,6 +3,7 @@ import type { Code, FunctionRef, I32, Label, ModuleBuilder, Signature, Var } fro
 import { tlbEntry, tlbHit, tlbHost } from "../core/soft-tlb.ts";
 import { INSTRUCTIONS } from "../isa/index.ts";
 import { CodeCache, State } from "../state.ts";
+import { codeCacheEntry } from "../translator/chain.ts";
 import { emitDispatch } from "./dispatch.ts";
 import { Exit, type InterpreterFunctions, InterpreterSemantics, type InterpreterVars } from "./semantics.ts";
 
@@ -177,8 +178,7 @@ class InterpreterEmitter {
         this.#skipLookup.get(),
         () => this.#skipLookup.set(i32.const(0)),
         () => {
-          const index = i32.and(i32.shl(ip.get(), 2), (CodeCache.ENTRIES - 1) * CodeCache.ENTRY_SIZE);
-          const entry = code.let32(i32.add(index, state.get()));
+          const entry = code.let32(codeCacheEntry(code, state, ip));
           code.if(
             i32.eq(i32.load(entry.get(), CodeCache.START + CodeCache.TAG), ip.get()),
             () => {

@@ -27,40 +27,50 @@ export function emitRegion(code: Code, region: Region, functions: RegionFunction
     exitPc: code.var("i64"),
     notExecuted: code.var("i32"),
   };
-  const bailed = code.var("i32");
+  const spill = (): void => {
+    for (let register = 1; register < 32; register++) {
+      if (((region.written >>> register) & 1) === 0) continue;
+      i64.store(state.get(), (x[register] as Var<"i64">).get(), State.X + 8 * register);
+    }
+  };
+  const guestExit = (): void => vars.exitPc.set(i64.add(i64.extendI32U(vars.exitHost.get()), delta.get()));
+  const { chain, chainInPage } = functions;
   code.block((exit) => {
-    code.block((leave) => {
-      code.block((bail) => new RegionEmitter(code, region, vars, { bail, exit, leave }, functions).emit());
-      remaining.set(i32.add(remaining.get(), vars.notExecuted.get()));
-      bailed.set(i32.const(-1));
-      i32.store(state.get(), 0, State.FAULT);
+    code.block((leavePage) => {
+      code.block((leave) => {
+        code.block((bail) => {
+          new RegionEmitter(code, region, vars, { bail, exit, leave, leavePage }, functions).emit();
+        });
+        // The interpreter takes over at an instruction that was paid for.
+        spill();
+        guestExit();
+        i64.store(state.get(), vars.exitPc.get(), State.PC);
+        i32.store(state.get(), 0, State.FAULT);
+        const left = code.let32(i32.add(remaining.get(), vars.notExecuted.get()));
+        code.return(i32.xor(left.get(), -1));
+      });
+      spill();
+      chainInPage(code, [state.get(), delta.get(), remaining.get(), vars.exitHost.get()]);
     });
-    vars.exitPc.set(i64.add(i64.extendI32U(vars.exitHost.get()), delta.get()));
+    guestExit();
   });
-  for (let register = 1; register < 32; register++) {
-    if (((region.written >>> register) & 1) === 0) continue;
-    i64.store(state.get(), (x[register] as Var<"i64">).get(), State.X + 8 * register);
-  }
-  i64.store(state.get(), vars.exitPc.get(), State.PC);
-  i32.xor(remaining.get(), bailed.get());
+  spill();
+  chain(code, [state.get(), remaining.get(), vars.exitPc.get()]);
+  code.unreachable();
 }
+
+type ExitLabels = Readonly<Record<"bail" | "exit" | "leave" | "leavePage", Label>>;
 
 class RegionEmitter {
   readonly #code: Code;
   readonly #blocks: readonly Block[];
   readonly #vars: RegionVars;
-  readonly #labels: { readonly bail: Label; readonly exit: Label; readonly leave: Label };
+  readonly #labels: ExitLabels;
   readonly #semantics: TranslatorSemantics;
   /** Where a branch to a block goes, while one is possible. */
   readonly #targets = new Map<number, Label>();
 
-  constructor(
-    code: Code,
-    region: Region,
-    vars: RegionVars,
-    labels: { readonly bail: Label; readonly exit: Label; readonly leave: Label },
-    functions: RegionFunctions,
-  ) {
+  constructor(code: Code, region: Region, vars: RegionVars, labels: ExitLabels, functions: RegionFunctions) {
     this.#code = code;
     this.#blocks = region.blocks;
     this.#vars = vars;
@@ -119,8 +129,9 @@ class RegionEmitter {
   }
 
   #leave(target: number): void {
+    const samePage = (target ^ (this.#blocks[0] as Block).start) >>> 12 === 0;
     this.#vars.exitHost.set(this.#code.i32.const(target));
-    this.#code.br(this.#labels.leave);
+    this.#code.br(samePage ? this.#labels.leave : this.#labels.leavePage);
   }
 
   #goto(target: number): void {

@@ -31,6 +31,8 @@ export interface Region {
   /** Integer registers read or written, and written, as bit sets. */
   readonly used: number;
   readonly written: number;
+  /** Whether it has floating-point instructions. */
+  readonly usesFloat: boolean;
 }
 
 const PAGE_MASK = -4096;
@@ -91,6 +93,7 @@ function assemble(decoded: ReadonlyMap<number, DecodedInstruction>, leaders: Rea
   const blocks: Block[] = [];
   let used = 0;
   let written = 0;
+  let usesFloat = false;
   let current: DecodedInstruction[] = [];
   const flush = (): void => {
     const first = current[0];
@@ -111,6 +114,8 @@ function assemble(decoded: ReadonlyMap<number, DecodedInstruction>, leaders: Rea
     if (leaders.has(address) || (last !== undefined && last.address + last.length !== address)) flush();
     const next = decoded.get(address) as DecodedInstruction;
     current.push(next);
+    const { extension } = next.instruction;
+    usesFloat ||= extension === "f" || extension === "d";
     for (const field of next.instruction.fields) {
       if (FIELDS[field].kind !== "x") continue;
       const bit = 1 << FIELDS[field].decode(next.word);
@@ -120,7 +125,7 @@ function assemble(decoded: ReadonlyMap<number, DecodedInstruction>, leaders: Rea
     if (next.instruction.flow !== "next") flush();
   }
   flush();
-  return { blocks, used: used & ~1, written: written & ~1 };
+  return { blocks, used: used & ~1, written: written & ~1, usesFloat };
 }
 
 function isTranslatable({ instruction, word }: DecodedInstruction): boolean {

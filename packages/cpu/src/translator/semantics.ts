@@ -1,5 +1,5 @@
 import { Access, Tlb } from "@isomorph/mmu";
-import type { Code, FunctionRef, I32, I64, Label, Var } from "@isomorph/wasm";
+import type { Code, FunctionRef, I32, I64, Label, Values, Var } from "@isomorph/wasm";
 import { hostLoad, hostStore, SIZE_LOG2, tlbEntry, tlbHit, tlbHost } from "../core/soft-tlb.ts";
 import { FIELDS } from "../isa/fields.ts";
 import { type AccessSize, type AmoOperation, type FloatName, Semantics } from "../isa/semantics.ts";
@@ -34,8 +34,17 @@ export interface RegionLabels {
 /** Functions of the core module that regions import. */
 export interface RegionFunctions {
   readonly host: FunctionRef<readonly ["i32", "i64", "i32", "i32"], "i32">;
-  readonly float: ReadonlyMap<FloatName, FunctionRef>;
+  readonly float: (name: FloatName) => FunctionRef;
+  /** Leaves the region for a host address of the same page: `[state, delta, remaining, host]`. */
+  readonly chainInPage: (code: Code, args: Values<ChainInPage["params"]>) => void;
+  /** Leaves the region for a guest address: `[state, remaining, pc]`. */
+  readonly chain: (code: Code, args: Values<Chain["params"]>) => void;
 }
+
+/** `(state, remaining, pc)`: goes on with the translation of the code at `pc`, or stores PC. */
+export type Chain = FunctionRef<readonly ["i32", "i32", "i64"], "i32">;
+/** `(state, delta, remaining, host)`: the same for code in a page whose translation is known. */
+export type ChainInPage = FunctionRef<readonly ["i32", "i64", "i32", "i32"], "i32">;
 
 /** Where static control flow goes: the structure of the region decides. */
 export interface RegionFlow {
@@ -156,7 +165,7 @@ export class TranslatorSemantics extends Semantics {
   protected callFloat(name: FloatName, push: () => void): unknown {
     this.#vars.state.get();
     push();
-    return this.code.call(this.#functions.float.get(name) as FunctionRef as FunctionRef<readonly []>);
+    return this.code.call(this.#functions.float(name) as FunctionRef<readonly []>);
   }
 
   /** Host address of an aligned access to RAM; anything else is the interpreter's. */

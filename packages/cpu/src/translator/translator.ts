@@ -1,5 +1,12 @@
 import { type HartBlocks, type MachineMemory, PageFlag } from "@isomorph/mmu";
-import { Code, type FunctionRef, ModuleBuilder } from "@isomorph/wasm";
+import {
+  Code,
+  type FunctionRef,
+  ModuleBuilder,
+  supportsTailCalls,
+  type Values,
+  type ValueType,
+} from "@isomorph/wasm";
 import { type CoreExports, coreFloatSignatures, memoryLimits } from "../core/core-module.ts";
 import type { FloatName } from "../isa/semantics.ts";
 import { CodeCache } from "../state.ts";
@@ -90,7 +97,11 @@ export class Translator {
   #install(regions: readonly { entry: number; region: Region }[]): void {
     const { memory, regions: table, core } = this.#options;
     const module = new ModuleBuilder();
-    const functions = importCore(module, memory);
+    const functions = importCore(
+      module,
+      memory,
+      regions.some(({ region }) => region.usesFloat),
+    );
     module.importTable("env", "regions", { min: 1 });
     const installed: Translation[] = [];
     for (const { entry, region } of regions) {
@@ -198,13 +209,35 @@ export class Translator {
   }
 }
 
-/** Imports the memory and the core module's functions. */
-function importCore(module: ModuleBuilder, memory: MachineMemory): RegionFunctions {
+/** Imports the memory and the functions of the core module that regions use. */
+function importCore(module: ModuleBuilder, memory: MachineMemory, usesFloat: boolean): RegionFunctions {
   module.importMemory("env", "memory", memoryLimits(memory.memory));
   const host = module.importFunction("core", "host", ["i32", "i64", "i32", "i32"], "i32");
+  const chain = module.importFunction("core", "chain", ["i32", "i32", "i64"], "i32");
+  const chainInPage = module.importFunction("core", "chainInPage", ["i32", "i64", "i32", "i32"], "i32");
   const float = new Map<FloatName, FunctionRef>();
-  for (const [name, { params, result }] of coreFloatSignatures()) {
-    float.set(name, module.importFunction("core", name, params, result));
+  if (usesFloat) {
+    for (const [name, { params, result }] of coreFloatSignatures()) {
+      float.set(name, module.importFunction("core", name, params, result));
+    }
   }
-  return { host, float };
+  return {
+    host,
+    float: (name) => {
+      const target = float.get(name);
+      if (target === undefined) throw new TypeError(`${name} is not imported`);
+      return target;
+    },
+    chain: continueWith(chain),
+    chainInPage: continueWith(chainInPage),
+  };
+}
+
+/** Ends a region with a call of `target`: a tail call where the engine has them. */
+function continueWith<const P extends readonly ValueType[]>(
+  target: FunctionRef<P, "i32">,
+): (code: Code, args: Values<P>) => void {
+  return supportsTailCalls()
+    ? (code, args) => code.returnCall(target, ...args)
+    : (code, args) => code.return(code.call(target, ...args));
 }
