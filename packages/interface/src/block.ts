@@ -39,10 +39,11 @@ export interface BlockBackend {
   /** When true every call that would change the disk fails with code `EROFS`. */
   readonly readOnly: boolean;
   /**
-   * When true no call gives a promise: each has completed when it returns. A device then hands out guest memory
-   * itself; without it, buffers of its own, since a guest may reset the device while a call is under way.
+   * When true {@link read} and {@link write} are done with their buffer when they return; a promise that they give is
+   * about durability only. A device then hands out guest memory itself; without it, buffers of its own, since a guest
+   * may reset the device and use its memory otherwise while a call is under way.
    */
-  readonly synchronous?: boolean;
+  readonly copiesAtOnce?: boolean;
   /** Fills `target` from `offset`. */
   read(offset: number, target: Uint8Array): MaybePromise<void>;
   /** Stores `source` at `offset`. Not durable before {@link flush}, unless `fua`. */

@@ -8,7 +8,11 @@ function ram(size: number): MmioDevice & { readonly data: DataView } {
   return {
     data,
     mmioRead: (offset, width) =>
-      width === 4 ? data.getInt32(offset, true) : width === 2 ? data.getInt16(offset, true) : data.getInt8(offset),
+      width === 4
+        ? data.getInt32(offset, true)
+        : width === 2
+          ? data.getInt16(offset, true)
+          : data.getInt8(offset),
     mmioWrite(offset, width, value) {
       if (width === 4) data.setUint32(offset, value, true);
       else if (width === 2) data.setUint16(offset, value, true);
@@ -34,7 +38,9 @@ describe("MemoryMappedBus", () => {
   test("refuses what overlaps, is empty, unaligned or too large", () => {
     const bus = new MemoryMappedBus();
     bus.add(0x1000, 0x100, ram(8), "first");
-    expect(() => bus.add(0x10f8, 8, ram(8), "second")).toThrow(/second at 0x10f8 .* overlaps first at 0x1000/);
+    expect(() => bus.add(0x10f8, 8, ram(8), "second")).toThrow(
+      /second at 0x10f8 .* overlaps first at 0x1000/,
+    );
     expect(() => bus.add(0xff8, 16, ram(8))).toThrow(RangeError);
     expect(() => bus.add(0x0, 0x10000, ram(8))).toThrow(RangeError);
     expect(() => bus.add(0x2000, 0, ram(8))).toThrow(RangeError);
@@ -64,11 +70,18 @@ describe("MemoryMappedBus", () => {
     const bus = new MemoryMappedBus();
     const log: string[] = [];
     const halves: MmioDevice = {
-      mmioRead: (offset, size) => (log.push(`r${offset}/${size}`), offset === 0 ? 0x89abcdef : 0x01234567),
+      mmioRead(offset, size) {
+        log.push(`r${offset}/${size}`);
+        return offset === 0 ? 0x89abcdef : 0x01234567;
+      },
       mmioWrite: (offset, size, value) => void log.push(`w${offset}/${size}=${value.toString(16)}`),
     };
     bus.add(0, 8, halves);
-    bus.add(8, 8, { ...halves, mmioRead64: () => 7n, mmioWrite64: (offset, value) => void log.push(`W${offset}=${value}`) });
+    bus.add(8, 8, {
+      ...halves,
+      mmioRead64: () => 7n,
+      mmioWrite64: (offset, value) => void log.push(`W${offset}=${value}`),
+    });
     expect(bus.read64(0)).toBe(0x0123456789abcdefn);
     bus.write64(0, 0xfedc_ba98_7654_3210n);
     expect(bus.read64(8)).toBe(7n);

@@ -7,7 +7,14 @@ describe("memoryNetwork", () => {
     const network = memoryNetwork();
     const near = network.port();
     const far = network.port();
-    return { near, far, close: () => (near.close(), far.close()) };
+    return {
+      near,
+      far,
+      close() {
+        near.close();
+        far.close();
+      },
+    };
   });
   for (const { name, run } of cases) test(`NetPort: ${name}`, run);
 

@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { MemoryMappedBus, PciConfigSpace, type PciFunction, PciHost, virtioPci, virtioRng } from "../src/index.ts";
+import {
+  MemoryMappedBus,
+  PciConfigSpace,
+  type PciFunction,
+  PciHost,
+  virtioPci,
+  virtioRng,
+} from "../src/index.ts";
 import { pciTransport } from "../src/testing/index.ts";
 import { testSlot, wires } from "./wires.ts";
 
@@ -10,7 +17,12 @@ const DEVICE = 0x8000;
 /** A function with one register in each of two BARs. */
 function registers(sizes: readonly [number, number] = [0x1000, 0x10]) {
   const config = new PciConfigSpace({
-    vendor: 0x1234, device: 0x5678, subsystemVendor: 1, subsystem: 2, revision: 3, classCode: 0xff0000,
+    vendor: 0x1234,
+    device: 0x5678,
+    subsystemVendor: 1,
+    subsystem: 2,
+    revision: 3,
+    classCode: 0xff0000,
   });
   config.addBar(0, sizes[0]);
   config.addBar(2, sizes[1]);
@@ -18,7 +30,10 @@ function registers(sizes: readonly [number, number] = [0x1000, 0x10]) {
   const occupant: PciFunction & { readonly log: string[] } = {
     config,
     log,
-    barRead: (bar, offset, size) => (log.push(`r${bar}+${offset}/${size}`), bar * 100 + offset),
+    barRead(bar, offset, size) {
+      log.push(`r${bar}+${offset}/${size}`);
+      return bar * 100 + offset;
+    },
     barWrite: (bar, offset, size, value) => void log.push(`w${bar}+${offset}/${size}=${value}`),
     reset: () => void log.push("reset"),
     save: () => ({ version: 1 }),
@@ -136,13 +151,27 @@ describe("PCI host bridge", () => {
   test("device tree: the window, and an interrupt map that agrees with the swizzle", () => {
     const { host } = setup();
     const node = host.devicetree({ phandle: 9, sources: [32, 33, 34, 35] });
-    expect(node["compatible"]).toBe("pci-host-ecam-generic");
-    expect(node["ranges"]).toEqual([0x0200_0000, 0, WINDOW, 0, WINDOW, 0, 0x100000]);
+    expect(node.compatible).toBe("pci-host-ecam-generic");
+    expect(node.ranges).toEqual([0x0200_0000, 0, WINDOW, 0, WINDOW, 0, 0x100000]);
     const map = node["interrupt-map"] as number[];
     expect(map).toHaveLength(16 * 6);
     const entries = Array.from({ length: 16 }, (_, index) => map.slice(index * 6, index * 6 + 6));
-    expect(entries.find(([slot, , , pin]) => slot === 3 << 11 && pin === 1)).toEqual([3 << 11, 0, 0, 1, 9, 35]);
-    expect(entries.find(([slot, , , pin]) => slot === 3 << 11 && pin === 2)).toEqual([3 << 11, 0, 0, 2, 9, 32]);
+    expect(entries.find(([slot, , , pin]) => slot === 3 << 11 && pin === 1)).toEqual([
+      3 << 11,
+      0,
+      0,
+      1,
+      9,
+      35,
+    ]);
+    expect(entries.find(([slot, , , pin]) => slot === 3 << 11 && pin === 2)).toEqual([
+      3 << 11,
+      0,
+      0,
+      2,
+      9,
+      32,
+    ]);
   });
 
   test("32 slots", () => {
@@ -177,7 +206,8 @@ describe("PCI host bridge", () => {
     host.add("rng", (irq) => virtioPci({ ...slot, irq }, virtioRng()(slot)));
     pciTransport(bus, { ecam: ECAM, device: 0, window: WINDOW });
     let capability = bus.read(ECAM + 0x34, 1);
-    while (capability !== 0 && bus.read(ECAM + capability + 3, 1) !== 5) capability = bus.read(ECAM + capability + 1, 1);
+    while (capability !== 0 && bus.read(ECAM + capability + 3, 1) !== 5)
+      capability = bus.read(ECAM + capability + 1, 1);
     const at = ECAM + capability;
     expect(bus.read(at + 2, 1)).toBe(20);
     bus.write(at + 4, 1, 0);
@@ -188,7 +218,12 @@ describe("PCI host bridge", () => {
     bus.write(at + 8, 4, 0x12);
     bus.write(at + 12, 4, 2);
     expect(bus.read(at + 16, 2)).toBe(1);
-    for (const [offset, length] of [[0xffff_fffc, 4], [2, 4], [0, 3], [0, 0]] as const) {
+    for (const [offset, length] of [
+      [0xffff_fffc, 4],
+      [2, 4],
+      [0, 3],
+      [0, 0],
+    ] as const) {
       bus.write(at + 8, 4, offset);
       bus.write(at + 12, 4, length);
       bus.write(at + 16, 4, 0xffffffff);

@@ -18,7 +18,8 @@ function setup(sources = 40, contexts = 2) {
     }
   };
   const priority = (id: number, value: number): void => device.mmioWrite(id * 4, 4, value);
-  const threshold = (context: number, value: number): void => device.mmioWrite(THRESHOLD + context * 0x1000, 4, value);
+  const threshold = (context: number, value: number): void =>
+    device.mmioWrite(THRESHOLD + context * 0x1000, 4, value);
   const claim = (context: number): number => device.mmioRead(CLAIM + context * 0x1000, 4);
   const complete = (context: number, id: number): void => device.mmioWrite(CLAIM + context * 0x1000, 4, id);
   return { device, outputs, enable, priority, threshold, claim, complete };
@@ -80,7 +81,13 @@ describe("PLIC 1.0.0", () => {
   test("section 8: claims go by priority, then by the lowest id, and clear the pending bit", () => {
     const { device, outputs, enable, priority, claim } = setup();
     enable(0, 2, 5, 33, 34);
-    for (const [id, value] of [[2, 1], [5, 3], [33, 3], [34, 7]] as const) priority(id, value);
+    for (const [id, value] of [
+      [2, 1],
+      [5, 3],
+      [33, 3],
+      [34, 7],
+    ] as const)
+      priority(id, value);
     for (const id of [2, 5, 33, 34]) device.source(id).set(true);
     expect([claim(0), claim(0), claim(0), claim(0), claim(0)]).toEqual([34, 5, 33, 2, 0]);
     expect(outputs.levels[0]).toBe(false);
@@ -183,8 +190,16 @@ describe("PLIC 1.0.0", () => {
 
   test("agrees with a model that sorts all candidates, over any sequence of events", () => {
     const event = fc.oneof(
-      fc.record({ kind: fc.constant("wire" as const), id: fc.integer({ min: 1, max: 40 }), level: fc.boolean() }),
-      fc.record({ kind: fc.constant("priority" as const), id: fc.integer({ min: 1, max: 40 }), value: fc.nat(7) }),
+      fc.record({
+        kind: fc.constant("wire" as const),
+        id: fc.integer({ min: 1, max: 40 }),
+        level: fc.boolean(),
+      }),
+      fc.record({
+        kind: fc.constant("priority" as const),
+        id: fc.integer({ min: 1, max: 40 }),
+        value: fc.nat(7),
+      }),
       fc.record({ kind: fc.constant("enable" as const), id: fc.integer({ min: 1, max: 40 }) }),
       fc.record({ kind: fc.constant("threshold" as const), value: fc.nat(7) }),
       fc.record({ kind: fc.constant("claim" as const) }),
@@ -193,7 +208,13 @@ describe("PLIC 1.0.0", () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 100 }), (events) => {
         const { device, outputs, enable, priority, threshold, claim, complete } = setup(40, 1);
-        const model = Array.from({ length: 41 }, () => ({ wire: false, pending: false, claimed: false, priority: 0, enabled: false }));
+        const model = Array.from({ length: 41 }, () => ({
+          wire: false,
+          pending: false,
+          claimed: false,
+          priority: 0,
+          enabled: false,
+        }));
         let limit = 0;
         const candidates = () =>
           model
@@ -222,7 +243,8 @@ describe("PLIC 1.0.0", () => {
           } else {
             complete(0, step.id);
             const source = model[step.id]!;
-            if (source.enabled && source.claimed) Object.assign(source, { claimed: false, pending: source.pending || source.wire });
+            if (source.enabled && source.claimed)
+              Object.assign(source, { claimed: false, pending: source.pending || source.wire });
           }
           expect(outputs.levels[0]).toBe((candidates()[0]?.priority ?? 0) > limit);
           const copy = setup(40, 1);

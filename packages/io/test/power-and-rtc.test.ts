@@ -20,7 +20,7 @@ describe("SiFive test finisher", () => {
     expect(log).toEqual(["off 0", "off 42", "off 65535", "reset"]);
     expect(device.counters()).toEqual({ requests: 4, ignored: 3 });
     expect(device.mmioRead()).toBe(0);
-    expect(device.devicetree["compatible"]).toEqual(["sifive,test1", "sifive,test0", "syscon"]);
+    expect(device.devicetree.compatible).toEqual(["sifive,test1", "sifive,test0", "syscon"]);
   });
 });
 
@@ -52,7 +52,8 @@ function setup(start = 1_763_829_000_123) {
   const slot = testSlot();
   const rtc = goldfishRtc(clock)(slot);
   const read = (offset: number): number => rtc.mmioRead(offset, 4);
-  const write = (offset: number, value: bigint | number): void => rtc.mmioWrite(offset, 4, Number(BigInt(value) & 0xffff_ffffn));
+  const write = (offset: number, value: bigint | number): void =>
+    rtc.mmioWrite(offset, 4, Number(BigInt(value) & 0xffff_ffffn));
   const time = (): bigint => BigInt(read(0)) | (BigInt(read(4)) << 32n);
   const setTime = (value: bigint): void => {
     write(4, value >> 32n);
@@ -131,7 +132,9 @@ describe("goldfish RTC", () => {
   test("the host's clock and timers by default", async () => {
     const slot = testSlot();
     const rtc = goldfishRtc()(slot);
-    const milliseconds = Number((BigInt(rtc.mmioRead(0, 4)) | (BigInt(rtc.mmioRead(4, 4)) << 32n)) / 1_000_000n);
+    const milliseconds = Number(
+      (BigInt(rtc.mmioRead(0, 4)) | (BigInt(rtc.mmioRead(4, 4)) << 32n)) / 1_000_000n,
+    );
     expect(Math.abs(milliseconds - Date.now())).toBeLessThan(5000);
     const due = BigInt(Date.now() + 20) * 1_000_000n;
     rtc.mmioWrite(0x10, 4, 1);

@@ -61,7 +61,10 @@ describe("VIRTIO 1.2 section 2.7, device side", () => {
     const chain = queue.pop()!;
     expect(shape(chain)).toEqual({
       head,
-      readable: [[data, 16], [data + 0x100, 32]],
+      readable: [
+        [data, 16],
+        [data + 0x100, 32],
+      ],
       writable: [[data + 0x200, 64]],
       lengths: [48, 64],
     });
@@ -77,18 +80,30 @@ describe("VIRTIO 1.2 section 2.7, device side", () => {
 
   test("2.7.5.3: indirect tables, alone and after direct descriptors", () => {
     const { driver, queue, data } = setup();
-    const buffers = [{ gpa: data, length: 8 }, { gpa: data + 8, length: 8, writable: true }];
+    const buffers = [
+      { gpa: data, length: 8 },
+      { gpa: data + 8, length: 8, writable: true },
+    ];
     driver.add(buffers, data + 0x1000);
     expect(shape(queue.pop())).toMatchObject({ readable: [[data, 8]], writable: [[data + 8, 8]] });
     driver.describe(driver.descriptors, 5, data + 0x40, 4, NEXT, 6);
     driver.describe(driver.descriptors, 6, data + 0x1000, 32, INDIRECT | WRITE);
     driver.publish(5);
-    expect(shape(queue.pop())).toMatchObject({ readable: [[data + 0x40, 4], [data, 8]], writable: [[data + 8, 8]] });
+    expect(shape(queue.pop())).toMatchObject({
+      readable: [
+        [data + 0x40, 4],
+        [data, 8],
+      ],
+      writable: [[data + 8, 8]],
+    });
   });
 
   test("2.7.5.3: an indirect chain may be longer than the queue", () => {
     const { driver, queue, data } = setup({ size: 2 });
-    const buffers = Array.from({ length: 100 }, (_, index): DriverBuffer => ({ gpa: data + index, length: 1 }));
+    const buffers = Array.from(
+      { length: 100 },
+      (_, index): DriverBuffer => ({ gpa: data + index, length: 1 }),
+    );
     driver.add(buffers, data + 0x1000);
     expect(queue.pop()?.readableLength).toBe(100);
   });
@@ -98,7 +113,11 @@ describe("VIRTIO 1.2 section 2.7, device side", () => {
     const heads = [0, 1, 2].map((index) => driver.add([{ gpa: data + index, length: 1, writable: true }]));
     const [a, b, c] = [queue.pop()!, queue.pop()!, queue.pop()!];
     for (const chain of [b, c, a]) queue.push(chain, 1);
-    expect([driver.take()?.head, driver.take()?.head, driver.take()?.head]).toEqual([heads[1], heads[2], heads[0]]);
+    expect([driver.take()?.head, driver.take()?.head, driver.take()?.head]).toEqual([
+      heads[1],
+      heads[2],
+      heads[0],
+    ]);
   });
 
   test("2.7.7: the driver's flag suppresses interrupts; without anything used there is none", () => {
@@ -173,77 +192,145 @@ describe("VIRTIO 1.2 section 2.7: what breaks a ring", () => {
     ["a head beyond the queue", /head index/, ({ driver }) => driver.publish(8)],
     ["a head beyond the queue by far", /head index/, ({ driver }) => driver.publish(0xffff)],
     ["more available than fits", /available index/, ({ driver }) => driver.setAvailableIndex(9)],
-    ["an available index that goes back", /available index/, ({ driver }) => driver.setAvailableIndex(0xffff)],
-    ["a loop of one", /loop/, ({ driver, data }) => {
-      driver.describe(driver.descriptors, 0, data, 4, NEXT, 0);
-      driver.publish(0);
-    }],
-    ["a loop of two", /loop/, ({ driver, data }) => {
-      driver.describe(driver.descriptors, 0, data, 4, NEXT, 1);
-      driver.describe(driver.descriptors, 1, data, 4, NEXT, 0);
-      driver.publish(0);
-    }],
-    ["a next index beyond the table", /next index/, ({ driver, data }) => {
-      driver.describe(driver.descriptors, 0, data, 4, NEXT, 8);
-      driver.publish(0);
-    }],
-    ["a buffer of length zero", /length zero/, ({ driver, data }) => {
-      driver.describe(driver.descriptors, 0, data, 0, 0);
-      driver.publish(0);
-    }],
-    ["a buffer below memory", /outside memory/, ({ driver }) => {
-      driver.describe(driver.descriptors, 0, 0x7fff_ffff, 2, 0);
-      driver.publish(0);
-    }],
-    ["a buffer that runs over the end of memory", /outside memory/, ({ driver }) => {
-      driver.describe(driver.descriptors, 0, end - 4, 8, 0);
-      driver.publish(0);
-    }],
-    ["a buffer at 2^64", /outside memory/, ({ driver }) => {
-      driver.describe(driver.descriptors, 0, 2 ** 64 - 2 ** 12, 0xffffffff, 0);
-      driver.publish(0);
-    }],
-    ["a readable buffer after a writable one", /readable buffer after/, ({ driver, data }) => {
-      driver.describe(driver.descriptors, 0, data, 4, NEXT | WRITE, 1);
-      driver.describe(driver.descriptors, 1, data, 4, 0);
-      driver.publish(0);
-    }],
-    ["an indirect table in an indirect table", /in an indirect table/, ({ driver, data }) => {
-      driver.describe(data + 0x1000, 0, data + 0x2000, 16, INDIRECT);
-      driver.describe(driver.descriptors, 0, data + 0x1000, 16, INDIRECT);
-      driver.publish(0);
-    }],
-    ["an indirect descriptor with a next one", /with a next/, ({ driver, data }) => {
-      driver.describe(driver.descriptors, 0, data + 0x1000, 16, INDIRECT | NEXT, 1);
-      driver.publish(0);
-    }],
-    ["an indirect table of odd length", /odd length/, ({ driver, data }) => {
-      driver.describe(driver.descriptors, 0, data + 0x1000, 24, INDIRECT);
-      driver.publish(0);
-    }],
-    ["an empty indirect table", /odd length/, ({ driver, data }) => {
-      driver.describe(driver.descriptors, 0, data + 0x1000, 0, INDIRECT);
-      driver.publish(0);
-    }],
-    ["an indirect table outside memory", /outside memory/, ({ driver }) => {
-      driver.describe(driver.descriptors, 0, end - 16, 32, INDIRECT);
-      driver.publish(0);
-    }],
-    ["a next index beyond an indirect table", /next index/, ({ driver, data }) => {
-      driver.describe(data + 0x1000, 0, data, 4, NEXT, 1);
-      driver.describe(driver.descriptors, 0, data + 0x1000, 16, INDIRECT);
-      driver.publish(0);
-    }],
-    ["an indirect chain of more than 1024 buffers", /too long/, ({ driver, data }) => {
-      const buffers = Array.from({ length: 1025 }, (): DriverBuffer => ({ gpa: data, length: 1 }));
-      driver.add(buffers, data + 0x1000);
-    }],
-    ["the same head twice", /in use already/, ({ driver, queue, data }) => {
-      driver.describe(driver.descriptors, 0, data, 4, 0);
-      driver.publish(0);
-      expect(queue.pop()?.head).toBe(0);
-      driver.publish(0);
-    }],
+    [
+      "an available index that goes back",
+      /available index/,
+      ({ driver }) => driver.setAvailableIndex(0xffff),
+    ],
+    [
+      "a loop of one",
+      /loop/,
+      ({ driver, data }) => {
+        driver.describe(driver.descriptors, 0, data, 4, NEXT, 0);
+        driver.publish(0);
+      },
+    ],
+    [
+      "a loop of two",
+      /loop/,
+      ({ driver, data }) => {
+        driver.describe(driver.descriptors, 0, data, 4, NEXT, 1);
+        driver.describe(driver.descriptors, 1, data, 4, NEXT, 0);
+        driver.publish(0);
+      },
+    ],
+    [
+      "a next index beyond the table",
+      /next index/,
+      ({ driver, data }) => {
+        driver.describe(driver.descriptors, 0, data, 4, NEXT, 8);
+        driver.publish(0);
+      },
+    ],
+    [
+      "a buffer of length zero",
+      /length zero/,
+      ({ driver, data }) => {
+        driver.describe(driver.descriptors, 0, data, 0, 0);
+        driver.publish(0);
+      },
+    ],
+    [
+      "a buffer below memory",
+      /outside memory/,
+      ({ driver }) => {
+        driver.describe(driver.descriptors, 0, 0x7fff_ffff, 2, 0);
+        driver.publish(0);
+      },
+    ],
+    [
+      "a buffer that runs over the end of memory",
+      /outside memory/,
+      ({ driver }) => {
+        driver.describe(driver.descriptors, 0, end - 4, 8, 0);
+        driver.publish(0);
+      },
+    ],
+    [
+      "a buffer at 2^64",
+      /outside memory/,
+      ({ driver }) => {
+        driver.describe(driver.descriptors, 0, 2 ** 64 - 2 ** 12, 0xffffffff, 0);
+        driver.publish(0);
+      },
+    ],
+    [
+      "a readable buffer after a writable one",
+      /readable buffer after/,
+      ({ driver, data }) => {
+        driver.describe(driver.descriptors, 0, data, 4, NEXT | WRITE, 1);
+        driver.describe(driver.descriptors, 1, data, 4, 0);
+        driver.publish(0);
+      },
+    ],
+    [
+      "an indirect table in an indirect table",
+      /in an indirect table/,
+      ({ driver, data }) => {
+        driver.describe(data + 0x1000, 0, data + 0x2000, 16, INDIRECT);
+        driver.describe(driver.descriptors, 0, data + 0x1000, 16, INDIRECT);
+        driver.publish(0);
+      },
+    ],
+    [
+      "an indirect descriptor with a next one",
+      /with a next/,
+      ({ driver, data }) => {
+        driver.describe(driver.descriptors, 0, data + 0x1000, 16, INDIRECT | NEXT, 1);
+        driver.publish(0);
+      },
+    ],
+    [
+      "an indirect table of odd length",
+      /odd length/,
+      ({ driver, data }) => {
+        driver.describe(driver.descriptors, 0, data + 0x1000, 24, INDIRECT);
+        driver.publish(0);
+      },
+    ],
+    [
+      "an empty indirect table",
+      /odd length/,
+      ({ driver, data }) => {
+        driver.describe(driver.descriptors, 0, data + 0x1000, 0, INDIRECT);
+        driver.publish(0);
+      },
+    ],
+    [
+      "an indirect table outside memory",
+      /outside memory/,
+      ({ driver }) => {
+        driver.describe(driver.descriptors, 0, end - 16, 32, INDIRECT);
+        driver.publish(0);
+      },
+    ],
+    [
+      "a next index beyond an indirect table",
+      /next index/,
+      ({ driver, data }) => {
+        driver.describe(data + 0x1000, 0, data, 4, NEXT, 1);
+        driver.describe(driver.descriptors, 0, data + 0x1000, 16, INDIRECT);
+        driver.publish(0);
+      },
+    ],
+    [
+      "an indirect chain of more than 1024 buffers",
+      /too long/,
+      ({ driver, data }) => {
+        const buffers = Array.from({ length: 1025 }, (): DriverBuffer => ({ gpa: data, length: 1 }));
+        driver.add(buffers, data + 0x1000);
+      },
+    ],
+    [
+      "the same head twice",
+      /in use already/,
+      ({ driver, queue, data }) => {
+        driver.describe(driver.descriptors, 0, data, 4, 0);
+        driver.publish(0);
+        expect(queue.pop()?.head).toBe(0);
+        driver.publish(0);
+      },
+    ],
   ];
   for (const [name, reason, provoke] of cases) {
     test(name, () => {
@@ -270,9 +357,18 @@ describe("VIRTIO 1.2 section 2.7: what breaks a ring", () => {
     const { base } = memory;
     const good = { memory, size: 8, descriptors: base, available: base + 128, used: base + 256 };
     const bad = [
-      { descriptors: base - 16 }, { descriptors: base + 4096 - 112 }, { descriptors: base + 8 }, { descriptors: 2 ** 63 },
-      { available: base + 4080 }, { available: base + 129 }, { used: base + 4096 - 64 }, { used: base + 258 },
-      { size: 0 }, { size: 3 }, { size: 65536 }, { size: 4294967295 },
+      { descriptors: base - 16 },
+      { descriptors: base + 4096 - 112 },
+      { descriptors: base + 8 },
+      { descriptors: 2 ** 63 },
+      { available: base + 4080 },
+      { available: base + 129 },
+      { used: base + 4096 - 64 },
+      { used: base + 258 },
+      { size: 0 },
+      { size: 3 },
+      { size: 65536 },
+      { size: 4294967295 },
     ];
     for (const change of [{}, ...bad]) {
       const broken: string[] = [];
@@ -300,7 +396,8 @@ describe("split ring properties", () => {
         for (let at = 0; at < batch; at++) driver.add([{ gpa: data + at, length: 1, writable: true }]);
         for (let at = 0; at < batch; at++, index++) {
           const chain = queue.pop();
-          if (chain === undefined || chain.writable[0]?.gpa !== data + at) throw new Error(`chain ${index} is wrong`);
+          if (chain === undefined || chain.writable[0]?.gpa !== data + at)
+            throw new Error(`chain ${index} is wrong`);
           queue.push(chain, 1);
         }
         for (let at = 0; at < batch; at++) {
@@ -313,7 +410,14 @@ describe("split ring properties", () => {
 
   test("a driver and a device that use a ring at random never lose, repeat or reorder, saved and restored midway", () => {
     const step = fc.oneof(
-      { weight: 4, arbitrary: fc.record({ kind: fc.constant("add" as const), parts: fc.integer({ min: 1, max: 3 }), table: fc.boolean() }) },
+      {
+        weight: 4,
+        arbitrary: fc.record({
+          kind: fc.constant("add" as const),
+          parts: fc.integer({ min: 1, max: 3 }),
+          table: fc.boolean(),
+        }),
+      },
       { weight: 4, arbitrary: fc.constant({ kind: "pop" as const }) },
       { weight: 4, arbitrary: fc.record({ kind: fc.constant("push" as const), pick: fc.nat() }) },
       { weight: 2, arbitrary: fc.constant({ kind: "take" as const }) },
@@ -337,11 +441,14 @@ describe("split ring properties", () => {
             if (action.kind === "add") {
               if (driver.free < action.parts) continue;
               const id = ids++ % 0x8000;
-              const buffers = Array.from({ length: action.parts }, (_, at): DriverBuffer => ({
-                gpa: data + id + at,
-                length: at + 1,
-                writable: at > 0,
-              }));
+              const buffers = Array.from(
+                { length: action.parts },
+                (_, at): DriverBuffer => ({
+                  gpa: data + id + at,
+                  length: at + 1,
+                  writable: at > 0,
+                }),
+              );
               const free = driver.free;
               const head = driver.add(buffers, action.table ? data + 0x10000 + (free - 1) * 64 : undefined);
               added.push({ head, id });

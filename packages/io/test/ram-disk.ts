@@ -21,7 +21,11 @@ export function ramDisk(size: number, options: { blockSize?: number; readOnly?: 
   let closed = false;
   const enter = (call: string, offset: number, length: number, changes: boolean): void => {
     if (closed) throw failure("EBADF");
-    if (offset % blockSize !== 0 || length % blockSize !== 0 || !(offset >= 0 && length >= 0 && offset + length <= size)) {
+    if (
+      offset % blockSize !== 0 ||
+      length % blockSize !== 0 ||
+      !(offset >= 0 && length >= 0 && offset + length <= size)
+    ) {
       throw new RangeError(`disk: ${length} bytes at ${offset}`);
     }
     if (changes && readOnly) throw failure("EROFS");
@@ -32,7 +36,7 @@ export function ramDisk(size: number, options: { blockSize?: number; readOnly?: 
     size,
     blockSize,
     readOnly,
-    synchronous: true,
+    copiesAtOnce: true,
     bytes,
     calls,
     failure: undefined,
@@ -83,7 +87,7 @@ export function slowDisk(size: number): TestDisk & {
       });
   return {
     ...disk,
-    synchronous: false,
+    copiesAtOnce: false,
     read: later(disk.read),
     write: later(disk.write),
     flush: later(disk.flush),

@@ -1,6 +1,11 @@
 import type { VirtioActivation, VirtioChain, VirtioDevice } from "@isomorph/interface";
 import { describe, expect, test } from "vitest";
-import { STATUS, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1 } from "../src/virtio/constants.ts";
+import {
+  STATUS,
+  VIRTIO_F_EVENT_IDX,
+  VIRTIO_F_INDIRECT_DESC,
+  VIRTIO_F_VERSION_1,
+} from "../src/virtio/constants.ts";
 import { bench, MMIO, transports } from "./virtio-harness.ts";
 
 /** A device that echoes: it holds chains until told, and copies readable bytes into writable ones. */
@@ -21,7 +26,11 @@ function echo(): VirtioDevice & {
     config: {
       size: 8,
       read: (offset: number, size: number) =>
-        size === 4 ? config.getUint32(offset, true) : size === 2 ? config.getUint16(offset, true) : config.getUint8(offset),
+        size === 4
+          ? config.getUint32(offset, true)
+          : size === 2
+            ? config.getUint16(offset, true)
+            : config.getUint8(offset),
       write: (offset: number, size: number, value: number) => {
         if (size === 4) config.setUint32(offset, value, true);
         else if (size === 2) config.setUint16(offset, value, true);
@@ -160,7 +169,10 @@ for (const transport of transports) {
     test("2.4: a reset lets go of queues, interrupts and what is in flight", () => {
       const machine = bench(transport, echo);
       const driver = machine.start();
-      driver.queues[0]!.add([{ gpa: driver.end, length: 4 }, { gpa: driver.end + 16, length: 4, writable: true }]);
+      driver.queues[0]!.add([
+        { gpa: driver.end, length: 4 },
+        { gpa: driver.end + 16, length: 4, writable: true },
+      ]);
       driver.kick(0);
       const { activation } = machine.device;
       const chain = machine.device.held[0]!;
@@ -223,13 +235,19 @@ for (const transport of transports) {
       first.memory.view(driver.end, 4).set([9, 8, 7, 6]);
       const [queue] = driver.queues;
       for (let round = 0; round < 20; round++) {
-        queue!.add([{ gpa: driver.end, length: 4 }, { gpa: driver.end + 16, length: 4, writable: true }]);
+        queue!.add([
+          { gpa: driver.end, length: 4 },
+          { gpa: driver.end + 16, length: 4, writable: true },
+        ]);
         driver.kick(0);
         first.device.finish();
         queue!.take();
       }
       driver.transport.takeInterrupts();
-      queue!.add([{ gpa: driver.end, length: 4 }, { gpa: driver.end + 32, length: 4, writable: true }]);
+      queue!.add([
+        { gpa: driver.end, length: 4 },
+        { gpa: driver.end + 32, length: 4, writable: true },
+      ]);
       driver.kick(0);
       first.device.activation!.configChanged();
       const state = structuredClone(first.function.save());

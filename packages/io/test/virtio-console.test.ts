@@ -4,7 +4,8 @@ import { VirtioConsole, type VirtioConsoleOptions, virtioConsole, virtioRng } fr
 import { bench, settle, transports } from "./virtio-harness.ts";
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
-const string = (bytes: Uint8Array | undefined): string => new TextDecoder().decode((bytes ?? new Uint8Array()).slice());
+const string = (bytes: Uint8Array | undefined): string =>
+  new TextDecoder().decode((bytes ?? new Uint8Array()).slice());
 
 function setup(options: VirtioConsoleOptions = {}, transport = transports[0]!) {
   const machine = bench(transport, virtioConsole(options));
@@ -69,7 +70,9 @@ describe("virtio-console (VIRTIO 1.2, section 5.3)", () => {
   test("5.3.4: the size of the terminal, and its changes", () => {
     const { device, driver } = setup({ columns: 132, rows: 43 });
     const { transport } = driver;
-    expect([transport.readConfig(0, 2), transport.readConfig(2, 2), transport.readConfig(4, 4)]).toEqual([132, 43, 1]);
+    expect([transport.readConfig(0, 2), transport.readConfig(2, 2), transport.readConfig(4, 4)]).toEqual([
+      132, 43, 1,
+    ]);
     const generation = transport.configGeneration();
     device.resize(100, 30);
     expect([transport.readConfig(0, 2), transport.readConfig(2, 2)]).toEqual([100, 30]);
@@ -163,7 +166,9 @@ describe("virtio-rng (VIRTIO 1.2, section 5.4)", () => {
     driver.kick(0);
     expect(driver.queues[0]!.take()?.written).toBe(30);
     expect(machine.memory.view(driver.end, 11)).toEqual(new Uint8Array([...new Array(10).fill(1), 0]));
-    expect(machine.memory.view(driver.end + 0x100, 21)).toEqual(new Uint8Array([...new Array(20).fill(2), 0]));
+    expect(machine.memory.view(driver.end + 0x100, 21)).toEqual(
+      new Uint8Array([...new Array(20).fill(2), 0]),
+    );
     expect(machine.device.counters()).toEqual({ requests: 1, bytes: 30 });
   });
 

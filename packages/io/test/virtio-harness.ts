@@ -1,5 +1,12 @@
 import type { VirtioDevice } from "@isomorph/interface";
-import { MemoryMappedBus, PciHost, VirtioMmio, VirtioPci, virtioMmio, virtioPci } from "../src/index.ts";
+import {
+  MemoryMappedBus,
+  PciHost,
+  type VirtioMmio,
+  type VirtioPci,
+  virtioMmio,
+  virtioPci,
+} from "../src/index.ts";
 import {
   type Driver,
   type DriverTransport,
@@ -55,7 +62,9 @@ export function bench<D extends VirtioDevice>(
     level = () => pins.levels[0] ?? false;
   }
   const probe = (): DriverTransport =>
-    transport === "mmio" ? mmioTransport(bus, MMIO) : pciTransport(bus, { ecam: ECAM, device: 0, window: WINDOW });
+    transport === "mmio"
+      ? mmioTransport(bus, MMIO)
+      : pciTransport(bus, { ecam: ECAM, device: 0, window: WINDOW });
   return {
     bus,
     memory,

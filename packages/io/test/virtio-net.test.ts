@@ -9,9 +9,12 @@ const MRG_RXBUF = 1n << 15n;
 const MAC = "02:00:5e:10:00:01";
 const HEADER = 12;
 
-const frame = (length: number, seed = 1): Uint8Array => Uint8Array.from({ length }, (_, index) => index * seed + 3);
+const frame = (length: number, seed = 1): Uint8Array =>
+  Uint8Array.from({ length }, (_, index) => index * seed + 3);
 
-function setup(options: Partial<VirtioNetOptions> & { transport?: Transport; features?: bigint; mtu?: number } = {}) {
+function setup(
+  options: Partial<VirtioNetOptions> & { transport?: Transport; features?: bigint; mtu?: number } = {},
+) {
   const { transport = "mmio", features, mtu = 1500, ...rest } = options;
   const network = memoryNetwork({ mtu });
   const peer = network.port();
@@ -89,7 +92,9 @@ describe("virtio-net (VIRTIO 1.2, section 5.1)", () => {
     const mac = Array.from({ length: 6 }, (_, index) => transport.readConfig(index, 1));
     expect(mac).toEqual([0x02, 0x00, 0x5e, 0x10, 0x00, 0x01]);
     expect([...device.mac]).toEqual(mac);
-    expect([transport.readConfig(6, 2), transport.readConfig(8, 2), transport.readConfig(10, 2)]).toEqual([1, 1, 9000]);
+    expect([transport.readConfig(6, 2), transport.readConfig(8, 2), transport.readConfig(10, 2)]).toEqual([
+      1, 1, 9000,
+    ]);
   });
 
   test("5.1.4: the cable can be pulled: the driver is told, frames are dropped", () => {
@@ -240,7 +245,8 @@ function guestPort(port: NetPort): NetPort & { collect(): void } {
   const { memory } = machine;
   const [receive, transmit] = driver.queues;
   const places = new Map<number, number>();
-  const offer = (gpa: number): void => void places.set(receive!.add([{ gpa, length: 2048, writable: true }]), gpa);
+  const offer = (gpa: number): void =>
+    void places.set(receive!.add([{ gpa, length: 2048, writable: true }]), gpa);
   for (let index = 0; index < 64; index++) offer(driver.end + index * 2048);
   driver.kick(0);
   const guest: NetPort & { collect(): void } = {
@@ -252,11 +258,11 @@ function guestPort(port: NetPort): NetPort & { collect(): void } {
       if (length > 4096) return false;
       memory.view(gpa, length).fill(0);
       memory.view(gpa + HEADER, bytes.length).set(bytes);
-      const before = machine.device.counters()["sent"];
+      const before = machine.device.counters().sent;
       transmit!.add([{ gpa, length }]);
       driver.kick(1);
       transmit!.take();
-      return machine.device.counters()["sent"] !== before;
+      return machine.device.counters().sent !== before;
     },
     collect() {
       for (let used = receive!.take(); used !== undefined; used = receive!.take()) {

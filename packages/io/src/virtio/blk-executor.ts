@@ -36,7 +36,7 @@ export function isPromise<T>(value: MaybePromise<T>): value is Promise<T> {
 /**
  * Carries out the requests of a virtio block device on its backend.
  *
- * A synchronous backend gets guest memory itself where a request's buffers are one piece. An asynchronous one gets
+ * A backend that copies at once gets guest memory itself where a request's buffers are one piece. Any other gets
  * buffers of the host, as it may still use them after the driver has reset the device and used its memory otherwise.
  */
 export class BlkExecutor {
@@ -51,7 +51,8 @@ export class BlkExecutor {
   readonly #serial: Uint8Array;
   readonly #header: Uint8Array = new Uint8Array(HEADER_SIZE);
   readonly #headerData: DataView = new DataView(this.#header.buffer);
-  #bounce: Uint8Array = new Uint8Array(0);
+  /** The last buffer that a backend was done with at once: requests of equal size share it. */
+  #spare: Uint8Array | undefined;
   #epoch = 0;
 
   constructor(memory: GuestMemory, backend: BlockBackend, serial: Uint8Array) {
@@ -107,15 +108,15 @@ export class BlkExecutor {
   }
 
   #read(segments: readonly VirtioSegment[], offset: number, length: number): MaybePromise<number> {
-    const synchronous = this.#backend.synchronous === true;
-    const gpa = synchronous ? contiguous(segments, 0, length) : -1;
+    const gpa = this.#backend.copiesAtOnce === true ? contiguous(segments, 0, length) : -1;
     if (gpa >= 0) return done(this.#backend.read(offset, this.#memory.view(gpa, length)));
     for (let at = 0; at < length; at += PIECE) {
       const count = Math.min(PIECE, length - at);
-      const buffer = synchronous ? this.#bounceBuffer(count) : new Uint8Array(count);
+      const buffer = this.#takeBounce(count);
       const result = this.#backend.read(offset + at, buffer);
       if (isPromise(result)) return this.#readRest(result, buffer, segments, offset, at, length);
       scatter(segments, at, buffer);
+      this.#giveBounce(buffer);
     }
     return VIRTIO_BLK_S.OK;
   }
@@ -144,15 +145,15 @@ export class BlkExecutor {
   }
 
   #write(segments: readonly VirtioSegment[], offset: number, length: number): MaybePromise<number> {
-    const synchronous = this.#backend.synchronous === true;
-    const gpa = synchronous ? contiguous(segments, HEADER_SIZE, length) : -1;
+    const gpa = this.#backend.copiesAtOnce === true ? contiguous(segments, HEADER_SIZE, length) : -1;
     if (gpa >= 0) return done(this.#store(offset, this.#memory.view(gpa, length)));
     for (let at = 0; at < length; at += PIECE) {
       const count = Math.min(PIECE, length - at);
-      const buffer = synchronous ? this.#bounceBuffer(count) : new Uint8Array(count);
+      const buffer = this.#takeBounce(count);
       gather(segments, HEADER_SIZE + at, buffer);
       const result = this.#store(offset + at, buffer);
       if (isPromise(result)) return this.#writeRest(result, segments, offset, at + count, length);
+      this.#giveBounce(buffer);
     }
     return VIRTIO_BLK_S.OK;
   }
@@ -220,10 +221,16 @@ export class BlkExecutor {
     return this.#backend.writeZeroes(offset, length, { unmap, fua: this.writeThrough });
   }
 
-  #bounceBuffer(count: number): Uint8Array {
-    if (this.#bounce.length < count)
-      this.#bounce = new Uint8Array(Math.min(PIECE, 2 ** Math.ceil(Math.log2(count))));
-    return this.#bounce.subarray(0, count);
+  /** A buffer of `count` bytes, which is the caller's until it gives it back. */
+  #takeBounce(count: number): Uint8Array {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    return spare?.length === count ? spare : new Uint8Array(count);
+  }
+
+  /** Takes back a buffer that the backend is done with. */
+  #giveBounce(buffer: Uint8Array): void {
+    this.#spare = buffer;
   }
 }
 
