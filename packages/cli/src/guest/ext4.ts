@@ -42,7 +42,22 @@ export async function writeExt4(path: string, tree: FileTree, options: Ext4Optio
   await runTool(
     tools.mke2fs,
     [
-      ...["-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384", "-m", "1", "-J", "size=32"],
+      ...[
+        "-q",
+        "-F",
+        "-t",
+        "ext4",
+        "-b",
+        "4096",
+        "-I",
+        "256",
+        "-i",
+        "16384",
+        "-m",
+        "1",
+        "-J",
+        `size=${journalSize(options.size)}`,
+      ],
       ...["-O", `none,${features}`, "-L", options.label, "-U", options.uuid],
       ...["-E", `hash_seed=${options.uuid},lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0`],
       path,
@@ -68,6 +83,11 @@ export async function writeExt4(path: string, tree: FileTree, options: Ext4Optio
     signal?.throwIfAborted();
     throw guestError("ERR_GUEST_IMAGE", "the root file system is not clean", error);
   });
+}
+
+/** In MiB: enough for bursts of small writes, little enough to be no burden on a small image. */
+function journalSize(size: number): number {
+  return Math.min(Math.max(Math.floor(size / 2 ** 26), 4), 32);
 }
 
 /** The commands (debugfs(8)) that make a tree in an empty file system. */

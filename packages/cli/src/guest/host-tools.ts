@@ -121,7 +121,12 @@ export async function runTool(
     status.on("data", (chunk: Buffer) => {
       const lines = (rest + chunk.toString()).split("\n");
       rest = (lines.pop() ?? "").slice(-STDERR_LIMIT);
-      for (const line of lines) options.onStatusLine?.(line);
+      try {
+        for (const line of lines) options.onStatusLine?.(line);
+      } catch (thrown) {
+        failure ??= thrown;
+        child.kill("SIGTERM");
+      }
     });
   }
   child.on("error", (error) => {

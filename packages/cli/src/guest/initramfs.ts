@@ -14,7 +14,6 @@ const APPLETS = ["sh", "cat", "findfs", "insmod", "ls", "mkdir", "mount", "sleep
 const INIT = `#!/bin/sh
 export PATH=/bin
 mount -t devtmpfs -o mode=0755 dev /dev
-exec </dev/console >/dev/console 2>&1
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t tmpfs -o mode=0755,nosuid,nodev run /run
@@ -70,6 +69,12 @@ find_root() {
 }
 
 load always
+# A virtio console is there only now; a machine may also have none.
+console=
+if (: <>/dev/console) 2>/dev/null; then
+  console="-c /dev/console"
+  exec <>/dev/console >&0 2>&0
+fi
 [ -e "/lib/modules/fs-$fstype" ] && load "fs-$fstype"
 [ "$delay" ] && sleep "$delay"
 probe
@@ -95,7 +100,7 @@ for folder in dev proc sys run; do
   mount -o move "/$folder" "/root/$folder"
 done
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-exec /bin/switch_root -c /dev/console /root "$init" "$@"
+exec /bin/switch_root $console /root "$init" "$@"
 `;
 
 /**

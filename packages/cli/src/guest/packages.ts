@@ -4,7 +4,7 @@
  */
 
 /** Counts changes of the build itself, so that an image made by an earlier one is not taken for a current one. */
-export const RECIPE_REVISION = 1;
+export const RECIPE_REVISION = 2;
 
 /** Debian 13. */
 export const SUITE = "trixie";
