@@ -14,7 +14,7 @@ export interface Timebase extends Clock {
 }
 
 /** Ticks per second of the machine's own clocks: the frequency that most boards have. */
-export const TIMEBASE_FREQUENCY = 10_000_000;
+const TIMEBASE_FREQUENCY = 10_000_000;
 
 const TICKS_PER_MILLISECOND = TIMEBASE_FREQUENCY / 1000;
 
@@ -39,7 +39,7 @@ export function hostClock(now: () => number = () => performance.now()): Timebase
 }
 
 /** Instructions that make one tick of {@link instructionClock}: the guest sees harts of 100 MIPS together. */
-export const INSTRUCTIONS_PER_TICK = 10;
+const INSTRUCTIONS_PER_TICK = 10;
 
 /**
  * Time made of the instructions that all harts together have retired: two runs of the same guest with the same input

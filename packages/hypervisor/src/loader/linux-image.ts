@@ -15,7 +15,7 @@ const MAGIC2 = 0x05435352; // "RSC\x05"
 const FLAG_BIG_ENDIAN = 1n;
 
 /** The kernel must be placed at a multiple of this on RV64. */
-export const KERNEL_ALIGNMENT: number = 2 << 20;
+const KERNEL_ALIGNMENT = 2 << 20;
 
 /**
  * Reads the header and checks that the file is whole, as far as the file itself says how long it is.
