@@ -1,4 +1,4 @@
-import type { MmioDevice, VirtioDevice } from "@isomorph/interface";
+import type { MmioDevice, Snapshottable, VirtioDevice } from "@isomorph/interface";
 import {
   Clint,
   goldfishRtc,
@@ -58,6 +58,8 @@ export interface FuzzMachine {
   reset(): void;
   /** Snapshot of everything, as a tree. */
   save(): unknown;
+  /** What can be saved and restored. */
+  readonly parts: readonly Snapshottable[];
   /** The counters of all parts, added up by name. */
   counters(): { readonly [name: string]: number };
 }
@@ -145,7 +147,7 @@ export function fuzzMachine(): FuzzMachine {
   ];
   const starts: (() => Driver)[] = [];
   const devices: { counters(): { readonly [name: string]: number } }[] = [];
-  const parts: { save(): unknown; reset(): void; counters(): { readonly [name: string]: number } }[] = [];
+  const parts: (Snapshottable & { reset(): void; counters(): { readonly [name: string]: number } })[] = [];
   const queues = (index: number): number => memory.base + index * 0x4000;
   for (const [index, make] of factories.entries()) {
     const base = 0x1010_0000 + index * 0x1000;
@@ -211,6 +213,7 @@ export function fuzzMachine(): FuzzMachine {
     reset() {
       for (const part of parts) part.reset();
     },
+    parts,
     save: () => parts.map((part) => part.save()),
     counters() {
       const sums: { [name: string]: number } = {};

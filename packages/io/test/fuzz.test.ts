@@ -1,3 +1,5 @@
+import type { SnapshotState, SnapshotValue } from "@isomorph/interface";
+import { seededRandom } from "@isomorph/interface/compliance";
 import { describe, expect, test } from "vitest";
 import { fuzzMachine } from "../fuzz/machine.ts";
 import { fuzz } from "../fuzz/run.ts";
@@ -41,6 +43,71 @@ describe("a guest that writes garbage to every register and every virtqueue", ()
     }
     reset();
     expect(bus.counters().unmapped).toBe(0);
+  });
+
+  test("snapshots with a field changed are refused by an Error, or leave a machine that goes on", async () => {
+    const random = seededRandom(7);
+    const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+    const junk: readonly SnapshotValue[] = [
+      null,
+      true,
+      -1,
+      0.5,
+      Number.NaN,
+      2 ** 60,
+      0xffffffff,
+      3,
+      1n << 80n,
+      -1n,
+      "text",
+      [],
+      [1, -1],
+      {},
+      new Uint8Array(3),
+    ];
+    const spoil = (value: SnapshotValue): SnapshotValue => {
+      if (random() < 0.6) {
+        if (typeof value === "number") return Math.floor(random() * 2 ** pick([1, 3, 5, 16, 32]));
+        if (typeof value === "boolean") return !value;
+        if (typeof value === "bigint") return BigInt(Math.floor(random() * 2 ** 32)) << 16n;
+      }
+      if (typeof value !== "object" || value === null || value instanceof Uint8Array || random() < 0.1)
+        return pick(junk);
+      if (Array.isArray(value)) {
+        const copy: SnapshotValue[] = [...value];
+        if (copy.length === 0 || random() < 0.1) copy.push(...copy, pick(junk));
+        else {
+          const at = Math.floor(random() * copy.length);
+          copy[at] = spoil(copy[at] as SnapshotValue);
+        }
+        return copy;
+      }
+      const fields = value as { readonly [name: string]: SnapshotValue };
+      const name = pick(Object.keys(fields));
+      return name === undefined ? value : { ...fields, [name]: spoil(fields[name] as SnapshotValue) };
+    };
+    let refused = 0;
+    let taken = 0;
+    for (let round = 0; round < 400; round++) {
+      const machine = fuzzMachine();
+      for (let index = 0; index < machine.virtioDevices; index++) machine.start(index);
+      const part = pick(machine.parts);
+      try {
+        part.restore(spoil(part.save()) as SnapshotState);
+        taken++;
+      } catch (error) {
+        expect(error).toBeInstanceOf(Error);
+        expect(["TypeError", "Error"]).toContain((error as Error).name);
+        refused++;
+      }
+      for (let index = 0; index < machine.virtioDevices; index++) machine.start(index)?.transport.notify(0);
+      machine.tick(10);
+      machine.save();
+      machine.reset();
+    }
+    expect(refused).toBeGreaterThan(50);
+    expect(taken).toBeGreaterThan(50);
+    await new Promise((resolve) => setTimeout(resolve, 10));
   });
 
   test("thousands of initialisations and full queues hold no memory", async () => {

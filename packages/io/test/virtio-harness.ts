@@ -19,8 +19,8 @@ import {
 import { testSlot, wires } from "./wires.ts";
 
 export const MMIO = 0x1000_1000;
-export const ECAM = 0x3000_0000;
-export const WINDOW = 0x4000_0000;
+const ECAM = 0x3000_0000;
+const WINDOW = 0x4000_0000;
 
 export interface Bench {
   readonly bus: MemoryMappedBus;

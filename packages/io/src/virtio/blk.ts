@@ -21,6 +21,7 @@ import {
   VIRTIO_BLK_S,
 } from "./blk-request.ts";
 import { readConfig } from "./config-bytes.ts";
+import type { TransportSlot } from "./transport.ts";
 
 const CONFIG_SIZE = 60;
 const WRITEBACK = 32;
@@ -39,8 +40,6 @@ export interface VirtioBlkOptions {
   readonly inFlight?: number;
 }
 
-type BlkSlot = Pick<DeviceSlot, "name" | "log" | "memory">;
-
 /**
  * The virtio block device (VIRTIO 1.2, section 5.2) on a {@link BlockBackend}.
  *
@@ -57,7 +56,7 @@ export class VirtioBlk implements VirtioDevice {
   readonly queueSizes: readonly number[];
   readonly config: VirtioDevice["config"];
   readonly #backend: BlockBackend;
-  readonly #slot: BlkSlot;
+  readonly #slot: TransportSlot;
   readonly #executor: BlkExecutor;
   readonly #limit: number;
   readonly #data: DataView = new DataView(new ArrayBuffer(CONFIG_SIZE));
@@ -72,7 +71,7 @@ export class VirtioBlk implements VirtioDevice {
   #malformed = 0;
   #logged = 0;
 
-  constructor(slot: BlkSlot, options: VirtioBlkOptions) {
+  constructor(slot: TransportSlot, options: VirtioBlkOptions) {
     const { backend, queues = 1, queueSize = 256, inFlight = 64 } = options;
     checkOptions(options, queues, queueSize, inFlight);
     const serial = new Uint8Array(20);
