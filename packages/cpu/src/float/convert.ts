@@ -29,7 +29,7 @@ export const INTEGER_TYPES: readonly IntegerType[] = [
 ];
 
 /** The largest and the smallest value as an x register holds them. */
-export function integerLimits({ bits, signed }: IntegerType): { max: bigint; min: bigint } {
+function integerLimits({ bits, signed }: IntegerType): { max: bigint; min: bigint } {
   const max = (1n << BigInt(signed ? bits - 1 : bits)) - 1n;
   return { max: BigInt.asIntN(bits, max), min: signed ? BigInt.asIntN(64, -max - 1n) : 0n };
 }

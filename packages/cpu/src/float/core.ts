@@ -36,7 +36,7 @@ export function raise(
   c.i32.store(address, c.i32.or(c.i32.load(state.get(), core.fflagsOffset), flags), core.fflagsOffset);
 }
 
-export function exponentOf(c: Code, format: FloatFormat, bits: Word): I64 {
+function exponentOf(c: Code, format: FloatFormat, bits: Word): I64 {
   return c.i64.and(c.i64.shrU(bits.get(), format.fractionBits), format.maxExponent);
 }
 

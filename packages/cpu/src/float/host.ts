@@ -73,7 +73,7 @@ export function sumError<T extends Host>(c: Code, host: T, a: Var<T>, b: Var<T>,
   return bind(c, host, ops.add(aError, ops.sub(b.get(), back.get())));
 }
 
-export function zero(c: Code, host: Host): Value<Host> {
+function zero(c: Code, host: Host): Value<Host> {
   return host === "f64" ? c.f64.reinterpretI64(c.i64.const(0)) : c.f32.reinterpretI32(c.i32.const(0));
 }
 

@@ -15,8 +15,8 @@ const SEEDS = DATA + 0x1_0000;
 const OUT = 0x20_0000;
 
 // The finisher of QEMU's virt machine: a device that ends the machine with success or failure.
-const FINISHER = 0x10_0000;
-const PASS = 0x5555;
+export const FINISHER = 0x10_0000;
+export const PASS = 0x5555;
 const FAIL = 0x3333;
 
 const ZERO = 0;

@@ -6,15 +6,15 @@
  */
 import type { Kind } from "./cases.ts";
 
-export interface Entry {
+interface Entry {
   readonly and: bigint;
   readonly flip: bigint;
   readonly copy: bigint;
 }
 
-export const ENTRIES = 256;
+const ENTRIES = 256;
 /** Bytes of an entry: three little-endian words and a gap. */
-export const ENTRY_SIZE = 32;
+const ENTRY_SIZE = 32;
 
 /** The generator: `state = state * MULTIPLIER + INCREMENT`, and a word is `state ^ state >> 32`. */
 export const MULTIPLIER = 6364136223846793005n;
@@ -160,7 +160,7 @@ function integerEntries(): Entry[] {
 }
 
 /** The tables, in the order in which {@link tableBytes} has them. */
-export const TABLES: Readonly<Record<Kind, readonly Entry[]>> = {
+const TABLES: Readonly<Record<Kind, readonly Entry[]>> = {
   f32: floatEntries(8, 23),
   f64: floatEntries(11, 52),
   int: integerEntries(),
