@@ -20,7 +20,8 @@ function images(): DebianGuest {
 export const boot: Benchmark = {
   name: "boot",
   peer: "QEMU TCG",
-  description: "Debian's kernel to the shell of its initial RAM file system, same kernel, initrd and command line",
+  description:
+    "Debian's kernel to the shell of its initial RAM file system, same kernel, initrd and command line",
   metric: "user",
   rounds: 5,
   limit: 120,
@@ -35,6 +36,9 @@ export const boot: Benchmark = {
   theirs() {
     const { kernel, initrd } = images();
     const machine = ["qemu-system-riscv64", "-M", "virt", "-m", "1G", "-nographic"];
-    return { argv: [...machine, "-kernel", kernel, "-initrd", initrd, "-append", commandLine], until: shellIsThere };
+    return {
+      argv: [...machine, "-kernel", kernel, "-initrd", initrd, "-append", commandLine],
+      until: shellIsThere,
+    };
   },
 };

@@ -29,7 +29,8 @@ export interface WriteZeroesOptions extends WriteOptions {
  * this throws a RangeError (or rejects with one) and changes nothing. Short reads and short writes are not possible:
  * a call transfers everything or fails with an Error that has a stable `code` (`EIO`, `ENOSPC`, `EROFS`, ...).
  * Calls may overlap in time. Two overlapping writes to the same bytes leave either one's bytes in each block.
- * A buffer belongs to the backend until the call completes.
+ * A buffer belongs to the backend until the call completes. Empty ranges are allowed and change nothing.
+ * A wrapper owns what it wraps and closes it.
  */
 export interface BlockBackend {
   /** Bytes in the disk. A multiple of {@link blockSize}. */
@@ -48,7 +49,10 @@ export interface BlockBackend {
   read(offset: number, target: Uint8Array): MaybePromise<void>;
   /** Stores `source` at `offset`. Not durable before {@link flush}, unless `fua`. */
   write(offset: number, source: Uint8Array, options?: WriteOptions): MaybePromise<void>;
-  /** Makes every write that completed before this call durable. It is never a no-op on a durable medium. */
+  /**
+   * Makes every write that completed before this call durable. It is never a no-op on a durable medium. After one
+   * failure every later flush fails too: what was lost cannot be told.
+   */
   flush(): MaybePromise<void>;
   /** Advice that the range is no longer needed. What it reads as afterwards is either the old bytes or zeroes. */
   discard(offset: number, length: number): MaybePromise<void>;
@@ -56,6 +60,6 @@ export interface BlockBackend {
   writeZeroes(offset: number, length: number, options?: WriteZeroesOptions): MaybePromise<void>;
   /** What `[offset, offset + length)` holds: sorted, without gaps or overlaps, covering exactly that range. */
   extents(offset: number, length: number): MaybePromise<readonly Extent[]>;
-  /** Flushes and releases everything. Idempotent. Calls after it fail with code `EBADF`. */
+  /** Waits for calls in flight, flushes and releases everything. Idempotent. Calls after it fail with code `EBADF`. */
   close(): MaybePromise<void>;
 }

@@ -19,7 +19,10 @@ export interface Vcpu extends Snapshottable {
    * Between two calls the architectural state is exact and can be read and written.
    */
   run(budget: number): VmExit;
-  /** Drives the interrupt input `cause` (the bit number in `mip`). May be called while `run` is on the stack. */
+  /**
+   * Drives the interrupt input `cause` (the bit number in `mip`). May be called while `run` is on the stack. The
+   * software interrupt of S-mode is an edge: raising it sets the bit, which the guest clears.
+   */
   setInterrupt(cause: number, level: boolean): void;
   /** Makes a `run` that is on the stack return soon, with `requested`. */
   requestExit(): void;

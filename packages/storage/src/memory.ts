@@ -62,6 +62,7 @@ class ChunkedDisk implements MemoryDisk {
   readonly size: number;
   readonly blockSize: number;
   readonly readOnly: boolean;
+  readonly copiesAtOnce: boolean = true;
   /** Chunks by number; one that is missing reads as zeroes. */
   readonly #chunks = new Map<number, Uint8Array>();
   /** Chunks are windows on the caller's array: they are zeroed, never dropped. */

@@ -69,6 +69,7 @@ class CopyOnWrite implements Overlay {
   readonly size: number;
   readonly blockSize: number;
   readonly readOnly: boolean = false;
+  readonly copiesAtOnce: boolean;
   readonly #base: BlockBackend;
   readonly #top: BlockBackend;
   /** Blocks that are read from the top. Never shrinks: a block given back would show old data of the base. */
@@ -83,6 +84,7 @@ class CopyOnWrite implements Overlay {
     this.size = base.size;
     this.blockSize = Math.max(base.blockSize, top.blockSize);
     checkGeometry(this.size, this.blockSize);
+    this.copiesAtOnce = base.copiesAtOnce === true && top.copiesAtOnce === true;
     this.#base = base;
     this.#top = top;
   }

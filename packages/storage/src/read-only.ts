@@ -23,6 +23,7 @@ class ReadOnlyView implements BlockBackend {
   readonly size: number;
   readonly blockSize: number;
   readonly readOnly: boolean = true;
+  readonly copiesAtOnce: boolean;
   readonly #below: BlockBackend;
   readonly #keepOpen: boolean;
   #closed = false;
@@ -31,6 +32,7 @@ class ReadOnlyView implements BlockBackend {
   constructor(below: BlockBackend, keepOpen: boolean) {
     this.size = below.size;
     this.blockSize = below.blockSize;
+    this.copiesAtOnce = below.copiesAtOnce === true;
     this.#below = below;
     this.#keepOpen = keepOpen;
   }

@@ -66,6 +66,7 @@ export class BlockFile implements FileDisk {
   readonly size: number;
   readonly blockSize: number;
   readonly readOnly: boolean;
+  readonly copiesAtOnce: boolean = true;
   readonly #file: HostFile;
   readonly #release: () => void;
   readonly #commit: GroupCommit;
