@@ -5,7 +5,7 @@ import { Exit } from "../interpreter/semantics.ts";
 import type { Hart, PrivilegeMode } from "../processor.ts";
 import { State } from "../state.ts";
 import type { Translator } from "../translator/translator.ts";
-import { setLine } from "../trap/index.ts";
+import { setLine } from "../trap/interrupt-lines.ts";
 import { type CoreExports, CSR_ISA } from "./core-module.ts";
 import { restoreHart, saveHart } from "./snapshot.ts";
 

@@ -42,7 +42,7 @@ export const INHIBITABLE: readonly { readonly bit: number; readonly bias: number
 export const INHIBIT_WRITABLE = 0xffff_fffd;
 
 /** `misa`: RV64 with A, C, D, F, I, M, S and U (section 3.1.1). Extensions cannot be switched off. */
-export const MISA: bigint = (2n << 62n) | [..."acdfimsu"].reduce((mask, letter) => mask | bit(letter), 0n);
+const MISA: bigint = (2n << 62n) | [..."acdfimsu"].reduce((mask, letter) => mask | bit(letter), 0n);
 
 function bit(letter: string): bigint {
   return 1n << BigInt(letter.charCodeAt(0) - 97);

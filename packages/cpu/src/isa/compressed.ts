@@ -134,7 +134,7 @@ export const compressed: readonly CompressedInstruction[] = ROWS.map(
 );
 
 /** What illegal 16-bit parcels expand to: a word that no instruction has. */
-export const ILLEGAL = 0xffffffff;
+const ILLEGAL = 0xffffffff;
 
 function operandValue(source: Source, half: number): number | undefined {
   if (typeof source === "number") return source;
