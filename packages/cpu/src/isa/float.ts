@@ -40,7 +40,11 @@ export const float: readonly Instruction[] = [
       }),
     ),
   ),
-  convertFormat("fcvt.d.s", DOUBLE, 0, (s) => s.setF(s.float64("f32ToF64", () => s.single(1)))),
+  convertFormat("fcvt.d.s", DOUBLE, 0, (s) => {
+    // Exact, but a reserved rounding mode is illegal all the same (section 20.2).
+    s.code.drop(s.roundingMode());
+    s.setF(s.float64("f32ToF64", () => s.single(1)));
+  }),
 ];
 
 function formatInstructions(format: Format): Instruction[] {
