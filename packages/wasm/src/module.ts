@@ -162,7 +162,7 @@ export class ModuleBuilder {
   }
 
   toBytes(): Uint8Array<ArrayBuffer> {
-    const out = new ByteSink(65536);
+    const out = new ByteSink(8192);
     for (const byte of [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]) out.u8(byte);
     const section = (id: number, count: number, contents: ByteSink): void => {
       if (count === 0) return;
@@ -175,7 +175,7 @@ export class ModuleBuilder {
     section(1, this.#typeCount, this.#types);
     section(2, this.#importCount, this.#imports);
     const functions = new ByteSink();
-    const bodies = new ByteSink(65536);
+    const bodies = new ByteSink(8192);
     for (const { typeIndex, body, name } of this.#declared) {
       if (body === undefined) throw new TypeError(`function ${name} has no body`);
       functions.u32(typeIndex);

@@ -26,7 +26,7 @@ export interface CompressedInstruction {
   /** Name of the 32-bit instruction that it stands for. */
   readonly base: string;
   readonly operands: Readonly<Partial<Record<FieldName, Source>>>;
-  /** Registers (bit positions of five-bit fields) that must not be x0; where they are, another row or none applies. */
+  /** Sets of bits that must not all be zero; where they are, another row or none applies. */
   readonly nonzero: readonly number[];
 }
 
@@ -130,42 +130,79 @@ const ROWS: readonly Row[] = [
 ];
 
 export const compressed: readonly CompressedInstruction[] = ROWS.map(
-  ([name, match, mask, base, operands, nonzero = []]) => ({ name, match, mask, base, operands, nonzero }),
+  ([name, match, mask, base, operands, registers = []]) => {
+    const nonzero = registers.map((at) => 31 << at);
+    for (const source of Object.values(operands)) {
+      if (typeof source === "object" && "pieces" in source && source.nonzero)
+        nonzero.push(immediateBits(source));
+    }
+    return { name, match, mask, base, operands, nonzero };
+  },
 );
+
+function immediateBits({ pieces }: Immediate): number {
+  return pieces.reduce((bits, [at, , width]) => bits | ((2 ** width - 1) << at), 0);
+}
 
 /** What illegal 16-bit parcels expand to: a word that no instruction has. */
 const ILLEGAL = 0xffffffff;
 
-function operandValue(source: Source, half: number): number | undefined {
+function operandValue(source: Source, half: number): number {
   if (typeof source === "number") return source;
   if ("register" in source) return (half >>> source.register) & 31;
   if ("short" in source) return 8 + ((half >>> source.short) & 7);
   let value = 0;
   for (const [at, bit, width] of source.pieces) value |= ((half >>> at) & (2 ** width - 1)) << bit;
-  if (source.signBits > 0) value = (value << (32 - source.signBits)) >> (32 - source.signBits);
-  return source.nonzero && value === 0 ? undefined : value;
+  return source.signBits > 0 ? (value << (32 - source.signBits)) >> (32 - source.signBits) : value;
+}
+
+function isMatch({ match, mask, nonzero }: CompressedInstruction, half: number): boolean {
+  return (half & mask) === match && nonzero.every((bits) => (half & bits) !== 0);
 }
 
 /** The compressed instruction that a 16-bit parcel is, if any. */
 export function findCompressed(half: number): CompressedInstruction | undefined {
-  return compressed.find(
-    ({ match, mask, nonzero, operands }) =>
-      (half & mask) === match &&
-      nonzero.every((at) => ((half >>> at) & 31) !== 0) &&
-      Object.values(operands).every((source) => operandValue(source, half) !== undefined),
-  );
+  return compressed.find((row) => isMatch(row, half));
+}
+
+function expandAs(row: CompressedInstruction, half: number, base: Instruction): number {
+  let word = base.match;
+  for (const [field, source] of Object.entries(row.operands) as [FieldName, Source][]) {
+    const value = operandValue(source, half);
+    word |= FIELDS[field].encode(field === "immU" ? value & 0xfffff : value);
+  }
+  return word >>> 0;
 }
 
 /** The 32-bit instruction word that a 16-bit parcel stands for, or {@link ILLEGAL}. */
 export function expand(half: number, find: (name: string) => Instruction): number {
   const row = findCompressed(half);
-  if (row === undefined) return ILLEGAL;
-  let word = find(row.base).match;
-  for (const [field, source] of Object.entries(row.operands) as [FieldName, Source][]) {
-    const value = operandValue(source, half) as number;
-    word |= FIELDS[field].encode(field === "immU" ? value & 0xfffff : value);
+  return row === undefined ? ILLEGAL : expandAs(row, half, find(row.base));
+}
+
+/** The words of all 16-bit parcels, as {@link expand} gives them; what is no parcel (low bits 11) stays 0. */
+export function expandAll(find: (name: string) => Instruction): Uint32Array {
+  const table = new Uint32Array(65536);
+  for (let half = 0; half < 65536; half++) if ((half & 3) !== 3) table[half] = ILLEGAL;
+  for (const row of compressed.toReversed()) {
+    // Each bit of the parcel flips the same bits of the word, whatever the others are.
+    const base = find(row.base);
+    const zero = expandAs(row, row.match, base);
+    const free = ~row.mask & 0xffff;
+    const flips = Array.from({ length: 16 }, (_, bit) =>
+      (free >> bit) & 1 ? expandAs(row, row.match | (1 << bit), base) ^ zero : 0,
+    );
+    let bits = free;
+    do {
+      bits = (bits - free) & free;
+      if (!isMatch(row, row.match | bits)) continue;
+      let word = zero;
+      for (let rest = bits; rest !== 0; rest &= rest - 1)
+        word ^= flips[31 - Math.clz32(rest & -rest)] as number;
+      table[row.match | bits] = word;
+    } while (bits !== free);
   }
-  return word >>> 0;
+  return table;
 }
 
 function place(source: Source, value: number): number | undefined {

@@ -1,5 +1,5 @@
 import { bitManipulation } from "./bit-manipulation.ts";
-import { expand } from "./compressed.ts";
+import { expandAll } from "./compressed.ts";
 import { float } from "./float.ts";
 import type { Instruction } from "./instruction.ts";
 import { privileged } from "./privileged.ts";
@@ -28,9 +28,5 @@ export function instructionByName(name: string): Instruction {
 
 /** The 32-bit words of all 16-bit parcels; those whose low bits are 11 are not parcels and hold 0. */
 export function expansionTable(): Uint32Array {
-  const table = new Uint32Array(65536);
-  for (let half = 0; half < 65536; half++) {
-    if ((half & 3) !== 3) table[half] = expand(half, instructionByName);
-  }
-  return table;
+  return expandAll(instructionByName);
 }

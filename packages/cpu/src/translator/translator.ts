@@ -32,8 +32,10 @@ interface Translation {
   readonly end: number;
 }
 
-/** Hot blocks that are compiled together; compiling one module costs more than a function in it. */
-const BATCH = 16;
+/** Hot blocks that are compiled together at once: a module costs as much as some ten functions in it. */
+const BATCH = 24;
+/** Calls of {@link Translator.flush} that fewer blocks wait for company. */
+const PATIENCE = 3;
 /** Regions at once; above it all are dropped and the hot ones come back. */
 const MAX_REGIONS = 16384;
 /** Writes to a page beside its translated code, after which the page counts as data. */
@@ -52,6 +54,8 @@ export class Translator {
   readonly #misses = new Map<number, number>();
   readonly #free: number[] = [];
   #pending: number[] = [];
+  /** Calls of {@link flush} since the oldest of {@link #pending} was asked for. */
+  #waited = 0;
   #counters = {
     regions: 0,
     regionsTranslated: 0,
@@ -67,7 +71,7 @@ export class Translator {
     this.#read = instructionReader(this.#view, options.expansionTable);
   }
 
-  /** Asks for the translation of the code at a host address. It is made at {@link flush} or when a batch is full. */
+  /** Asks for the translation of the code at a host address. It is made when a batch is full or has waited long enough. */
   translate(host: number): void {
     const known = this.#byEntry.get(host);
     if (known !== undefined) {
@@ -75,12 +79,16 @@ export class Translator {
       return;
     }
     this.#pending.push(host);
-    if (this.#pending.length >= BATCH) this.flush();
+    if (this.#pending.length >= BATCH) this.#translatePending();
   }
 
-  /** Translates what was asked for. */
+  /** To be called now and then while the guest runs: translates what has waited. */
   flush(): void {
-    if (this.#pending.length === 0) return;
+    if (this.#pending.length > 0 && ++this.#waited >= PATIENCE) this.#translatePending();
+  }
+
+  #translatePending(): void {
+    this.#waited = 0;
     const pending = new Set(this.#pending);
     this.#pending = [];
     const regions: { entry: number; region: Region }[] = [];
