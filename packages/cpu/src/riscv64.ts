@@ -20,6 +20,9 @@ export interface Riscv64Options {
 const EXPANSION_TABLE = 0x10000;
 const HARTS_START = EXPANSION_TABLE + 65536 * 4;
 
+/** How far direct jumps reach: their targets are host addresses first, which must not wrap at either end of RAM. */
+const JUMP_REACH = 1 << 20;
+
 const ISA_EXTENSIONS = [
   "i",
   "m",
@@ -60,9 +63,13 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
   const memory = new MachineMemory({
     ramBase: environment.memoryBase,
     ramSize: environment.memorySize,
-    reserved: HARTS_START + harts.count * HART_STRIDE,
+    reserved: Math.max(HARTS_START + harts.count * HART_STRIDE, JUMP_REACH),
     harts,
   });
+  const largest = 2 ** 32 - JUMP_REACH - memory.ramOffset;
+  if (memory.size > largest) {
+    throw new RangeError(`memorySize ${memory.size} is too large: at most ${largest} bytes`);
+  }
   const { buffer } = memory.memory;
   new Uint32Array(buffer, EXPANSION_TABLE, 65536).set(expansionTable());
   const regions = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
@@ -74,7 +81,8 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
     mmioWrite: (gpa, size, value) => bus.write(gpa, size as MmioSize, value),
     mmioRead64: (gpa) => bus.read64(gpa),
     mmioWrite64: (gpa, value) => bus.write64(gpa, BigInt.asUintN(64, value)),
-    codeWritten: (ramOffset, length) => translator.codeWritten(ramOffset, length),
+    // WebAssembly hands over the upper half of 32-bit addresses as negative numbers.
+    codeWritten: (ramOffset, length) => translator.codeWritten(ramOffset >>> 0, length),
     time: () => clock.now(),
   };
   const bytes = coreModule({ memory, harts, expansionTable: EXPANSION_TABLE, translationThreshold });
@@ -83,7 +91,7 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
   const translator = new Translator({ memory, harts, regions, core, expansionTable: EXPANSION_TABLE });
   memory.onCodeWritten = (ramOffset, length) => translator.codeWritten(ramOffset, length);
   const toGpa = (host: number): number | undefined => {
-    const gpa = host - memory.ramOffset + memory.base;
+    const gpa = (host >>> 0) - memory.ramOffset + memory.base;
     return memory.contains(gpa, 1) ? gpa : undefined;
   };
   const all = Array.from(

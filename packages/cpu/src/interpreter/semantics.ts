@@ -249,8 +249,13 @@ export class InterpreterSemantics extends Semantics {
     );
   }
 
-  /** Host address of an aligned access to RAM, or a fault. */
-  #atomicHost(va: Var<"i64">, size: AccessSize, access: number): Var<"i32"> {
+  /** Host address of an aligned access to RAM, or a fault. `bytesLog2` is for what writes more than one operand. */
+  #atomicHost(
+    va: Var<"i64">,
+    size: AccessSize,
+    access: number,
+    bytesLog2: number = SIZE_LOG2[size],
+  ): Var<"i32"> {
     const { code, i32 } = this;
     const { state } = this.#vars;
     const entry = code.let32(tlbEntry(code, state, va));
@@ -266,7 +271,7 @@ export class InterpreterSemantics extends Semantics {
             this.#functions.atomicHost,
             state.get(),
             va.get(),
-            i32.const(SIZE_LOG2[size]),
+            i32.const(bytesLog2),
             i32.const(access),
           ),
         );
@@ -319,7 +324,8 @@ export class InterpreterSemantics extends Semantics {
     const { code, i32, i64 } = this;
     const va = code.let64(address);
     const block = code.let64(i64.and(va.get(), -64));
-    const host = this.#atomicHost(block, 8, Access.WRITE);
+    // Memory protection and translated code have to do with all 64 bytes.
+    const host = this.#atomicHost(block, 8, Access.WRITE, 6);
     code.memoryFill(host.get(), i32.const(0), i32.const(64));
   }
 
