@@ -160,6 +160,8 @@ class InterpreterEmitter {
               i32.eq(i32.and(i32.add(ip.get(), run.get()), 4095), 0),
             ),
           );
+          // A translation would execute the rest of the page too.
+          code.if(i32.eq(this.#page.get(), NO_PAGE), () => this.#skipLookup.set(i32.const(1)));
         },
       );
       delta.set(i64.sub(pc.get(), i64.extendI32U(ip.get())));
