@@ -1,0 +1,73 @@
+import { type FileHandle, open } from "node:fs/promises";
+import { CommandError } from "../command/failure.ts";
+
+const FIRST_BUFFER = 1 << 20;
+
+/**
+ * Reads an image for the machine. A file that cannot fit into `limit` bytes (guest memory) is refused before it is read;
+ * what has no size, such as a pipe, is read up to there.
+ *
+ * @param option - Names the option that gave the path, for errors.
+ */
+export async function readImage(path: string, option: string, limit: number): Promise<Uint8Array> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, "r");
+    const stats = await file.stat();
+    if (stats.isDirectory()) throw new CommandError(`${option} ${path}: is a directory, not a file`);
+    if (stats.isFile() && stats.size > limit) throw tooLarge(path, option, limit, `${stats.size} bytes`);
+    return await readAll(
+      file,
+      stats.isFile() ? stats.size : undefined,
+      () => tooLarge(path, option, limit, "no end"),
+      limit,
+    );
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    throw new CommandError(`${option} ${path}: ${hostReason(error)}`, { cause: error });
+  } finally {
+    await file?.close();
+  }
+}
+
+function tooLarge(path: string, option: string, limit: number, size: string): CommandError {
+  const text = `${option} ${path}: does not fit into guest memory: it has ${size}, memory ${limit} bytes`;
+  return new CommandError(`${text}; raise --memory, or give another file`);
+}
+
+async function readAll(
+  file: FileHandle,
+  size: number | undefined,
+  refuse: () => CommandError,
+  limit: number,
+): Promise<Uint8Array> {
+  let buffer = new Uint8Array(size === undefined ? FIRST_BUFFER : size + 1);
+  let length = 0;
+  for (;;) {
+    const { bytesRead } = await file.read(buffer, length, buffer.length - length, null);
+    if (bytesRead === 0) return buffer.subarray(0, length);
+    length += bytesRead;
+    if (length > limit) throw refuse();
+    if (length === buffer.length) {
+      const larger = new Uint8Array(buffer.length * 2);
+      larger.set(buffer);
+      buffer = larger;
+    }
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "no such file",
+  EACCES: "permission denied",
+  EISDIR: "is a directory, not a file",
+  ENOTDIR: "a part of the path is not a directory",
+  ELOOP: "too many symbolic links",
+  EROFS: "the file system is read-only",
+  ENOSPC: "no space is left on the device",
+};
+
+/** Why the host refused, in a few words. */
+export function hostReason(error: unknown): string {
+  const { code, message } = error as { code?: string; message?: string };
+  return REASONS[code ?? ""] ?? message ?? String(error);
+}

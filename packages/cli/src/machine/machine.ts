@@ -1,0 +1,75 @@
+import { riscv64 } from "@isomorph/cpu";
+import { createVm, type Vm, type VmConfig } from "@isomorph/hypervisor";
+import type { BlockBackend, Device, DeviceFactory } from "@isomorph/interface";
+import {
+  memoryNetwork,
+  type Uart16550,
+  uart16550,
+  type VirtioConsole,
+  virtioBlk,
+  virtioConsole,
+  virtioNet,
+  virtioRng,
+} from "@isomorph/io";
+import type { SerialPorts } from "../agent/serial-ports.ts";
+
+/** What the command's machines differ in. */
+export interface MachineConfig
+  extends Pick<
+    VmConfig,
+    | "harts"
+    | "memory"
+    | "kernel"
+    | "initrd"
+    | "firmware"
+    | "cmdline"
+    | "transport"
+    | "clock"
+    | "log"
+    | "rngSeed"
+    | "onReset"
+    | "htif"
+    | "signal"
+  > {
+  /** The disks, in the order in which the guest is to find them: `/dev/vda`, `/dev/vdb`, ... */
+  readonly disks?: readonly BlockBackend[];
+  /** Gives the guest a virtio console of this size, `/dev/hvc0`, besides its serial port. */
+  readonly virtioConsole?: { readonly columns: number; readonly rows: number } | undefined;
+  /** A network card at an otherwise empty hub. */
+  readonly hasNet?: boolean;
+  readonly hasRng?: boolean;
+  /** The ports of the agent. */
+  readonly agent?: SerialPorts | undefined;
+  readonly translationThreshold?: number | undefined;
+}
+
+/** A machine with the devices that the command talks to. */
+export interface Machine {
+  readonly vm: Vm;
+  readonly serial: Uart16550;
+  readonly console: VirtioConsole | undefined;
+}
+
+/** Builds a machine of the command. */
+export async function buildMachine(config: MachineConfig): Promise<Machine> {
+  const { disks = [], hasNet, hasRng, agent, translationThreshold, ...rest } = config;
+  const devices: Record<string, DeviceFactory<Device>> = { serial: uart16550() };
+  disks.forEach((backend, index) => {
+    devices[`disk${index}`] = virtioBlk({ backend });
+  });
+  if (config.virtioConsole !== undefined) devices.console = virtioConsole(config.virtioConsole);
+  if (agent !== undefined) devices.agent = () => agent;
+  if (hasNet === true) devices.net = virtioNet({ port: memoryNetwork().port() });
+  if (hasRng === true) devices.rng = virtioRng();
+  const { virtioConsole: _, ...machine } = rest;
+  const vm = await createVm({
+    ...machine,
+    cpu: riscv64(translationThreshold === undefined ? {} : { translationThreshold }),
+    devices,
+  });
+  return {
+    vm,
+    serial: vm.devices.serial as Uart16550,
+    console: vm.devices.console as VirtioConsole | undefined,
+  };
+}
