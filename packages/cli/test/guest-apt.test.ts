@@ -20,7 +20,7 @@ let apt: PrivateApt;
 let progress: GuestProgress[] = [];
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "guest-apt-"));
+  folder = mkdtempSync(join(tmpdir(), "guest apt "));
   apt = await openPrivateApt({
     directory: folder,
     tools: findHostTools(),

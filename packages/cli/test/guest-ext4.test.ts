@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Extent } from "../src/guest/checksum.ts";
 import { writeExt4 } from "../src/guest/ext4.ts";
 import { FileTree } from "../src/guest/file-tree.ts";
 import { findHostTools } from "../src/guest/host-tools.ts";
@@ -27,11 +28,20 @@ function sample(): FileTree {
   return tree;
 }
 
+let extents: readonly Extent[] = [];
+
 async function write(name: string, tree: FileTree): Promise<string> {
   const path = join(folder, name);
   const staging = { directory: join(folder, `${name}.staging`), count: 0 };
   mkdirSync(staging.directory);
-  await writeExt4(path, tree, { size: SIZE, label: "judged", uuid, time: 1_700_000_000, staging, tools });
+  extents = await writeExt4(path, tree, {
+    size: SIZE,
+    label: "judged",
+    uuid,
+    time: 1_700_000_000,
+    staging,
+    tools,
+  });
   return path;
 }
 
@@ -68,6 +78,18 @@ describe("the ext4 image, judged by e2fsprogs", () => {
     expect(debugfs(path, "cat /many/file-399")).toBe("399");
     execFileSync(tools.debugfs, ["-R", `dump /bin/su2 ${join(folder, "su2")}`, path], { stdio: "ignore" });
     expect(Buffer.compare(readFileSync(join(folder, "su2")), body)).toBe(0);
+  });
+
+  it("holds nothing but zeros outside the extents it names", async () => {
+    const bytes = readFileSync(await write("extents", sample()));
+    expect(extents.length).toBeGreaterThan(0);
+    let used = 0;
+    for (const [offset, length] of extents) {
+      used += length;
+      bytes.fill(0, offset, offset + length);
+    }
+    expect(used).toBeLessThan(SIZE / 2);
+    expect(bytes.every((byte) => byte === 0)).toBe(true);
   });
 
   it("is the same, byte for byte, when it is made again", async () => {

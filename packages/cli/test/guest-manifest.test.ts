@@ -1,8 +1,17 @@
-import { mkdtempSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { sha256File, sha256SparseFile } from "../src/guest/checksum.ts";
+import { copyExtents, sha256File } from "../src/guest/checksum.ts";
 import {
   describeArtefact,
   type GuestManifest,
@@ -11,6 +20,10 @@ import {
   writeManifest,
 } from "../src/guest/manifest.ts";
 
+const extents = [
+  [0, 4096],
+  [2 * 1024 * 1024, 1024 * 1024 + 5],
+] as const;
 let folder: string;
 let manifest: GuestManifest;
 
@@ -32,7 +45,7 @@ beforeEach(async () => {
     artefacts: {
       kernel: await describeArtefact(folder, "vmlinux"),
       initrd: await describeArtefact(folder, "initrd.img"),
-      root: await describeArtefact(folder, "root.ext4", { sparse: true }),
+      root: await describeArtefact(folder, "root.ext4", { extents }),
     },
   };
   await writeManifest(folder, manifest);
@@ -72,7 +85,7 @@ describe("a guest in the cache", () => {
   it.each([
     ["vmlinux", 0],
     ["initrd.img", 5],
-    ["root.ext4", 0],
+    ["root.ext4", 4095],
     ["root.ext4", 2 * 1024 * 1024],
     ["root.ext4", 3 * 1024 * 1024 + 4],
   ])("is refused when a byte of %s at %i is wrong", async (file, at) => {
@@ -99,6 +112,23 @@ describe("a guest in the cache", () => {
       writeFileSync(join(folder, "manifest.json"), text);
       expect(await refusal()).toBe("there is no readable manifest");
     }
+    for (const bad of [
+      [[0, 0]],
+      [[-1, 5]],
+      [[0, 1e9]],
+      [
+        [0, 8],
+        [4, 8],
+      ],
+      [[0, 1.5]],
+      ["x"],
+      {},
+    ]) {
+      const root = { ...manifest.artefacts.root, extents: bad };
+      const text = JSON.stringify({ ...manifest, artefacts: { ...manifest.artefacts, root } });
+      writeFileSync(join(folder, "manifest.json"), text);
+      expect(await refusal()).toBe("there is no readable manifest");
+    }
     const outside = {
       ...manifest,
       artefacts: { ...manifest.artefacts, kernel: { ...manifest.artefacts.kernel, file: "../x" } },
@@ -122,14 +152,29 @@ describe("checksums", () => {
     );
   });
 
-  it("of sparse files tell where a block stands", async () => {
-    const digests = new Set<string>();
-    for (const block of [0, 1, 4, 5]) {
-      const bytes = new Uint8Array(6 * 1024 * 1024);
-      bytes[block * 1024 * 1024] = 1;
-      writeFileSync(join(folder, "sparse"), bytes);
-      digests.add(await sha256SparseFile(join(folder, "sparse")));
-    }
-    expect(digests.size).toBe(4);
+  it("of extents agree with those of the parts in one file", async () => {
+    const parts = Buffer.concat(
+      extents.map(([at, length]) => readFileSync(join(folder, "root.ext4")).subarray(at, at + length)),
+    );
+    writeFileSync(join(folder, "parts"), parts);
+    expect(manifest.artefacts.root.sha256).toBe(await sha256File(join(folder, "parts")));
+    await expect(sha256File(join(folder, "parts"), { extents })).rejects.toThrow(/within an extent/);
+  });
+});
+
+describe("a copy by extents", () => {
+  it("equals its source and leaves holes", async () => {
+    const [from, to] = [join(folder, "root.ext4"), join(folder, "copy")];
+    await copyExtents(from, to, extents);
+    expect(Buffer.compare(readFileSync(from), readFileSync(to))).toBe(0);
+    expect(statSync(to).blocks * 512).toBeLessThan(2 * 1024 * 1024);
+    await expect(copyExtents(from, to, extents)).rejects.toMatchObject({ code: "EEXIST" });
+  });
+
+  it("that fails leaves nothing", async () => {
+    const to = join(folder, "copy");
+    await expect(copyExtents(join(folder, "vmlinux"), to, extents)).rejects.toThrow();
+    await expect(copyExtents(join(folder, "root.ext4"), to, extents, AbortSignal.abort())).rejects.toThrow();
+    expect(existsSync(to)).toBe(false);
   });
 });

@@ -1,6 +1,7 @@
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ArchivePackage } from "./apt-private.ts";
+import type { Extent } from "./checksum.ts";
 import { configureSystem, GUEST_NAME } from "./configure.ts";
 import { writeDpkgDatabase } from "./dpkg-database.ts";
 import { guestError } from "./errors.ts";
@@ -36,10 +37,17 @@ export interface ComposeOptions {
   readonly onProgress: OnGuestProgress;
 }
 
+/** What {@link composeGuest} tells of its work. */
+export interface ComposedGuest {
+  readonly kernelRelease: string;
+  /** Time of the newest file in the packages, seconds since 1970. */
+  readonly time: number;
+  /** The parts of `root.ext4` that hold anything. */
+  readonly extents: readonly Extent[];
+}
+
 /** Makes the artefacts of a guest from package files that were checked before. */
-export async function composeGuest(
-  options: ComposeOptions,
-): Promise<{ kernelRelease: string; time: number }> {
+export async function composeGuest(options: ComposeOptions): Promise<ComposedGuest> {
   const { packages, fileOf, work, finished, tools, signal, onProgress } = options;
   const staging: Staging = { directory: join(work, "staging"), count: 0 };
   await mkdir(staging.directory, { recursive: true });
@@ -100,7 +108,7 @@ export async function composeGuest(
 
   onProgress({ step: "root", message: "writing the root file system" });
   const uuid = uuidOf(options.digest);
-  await writeExt4(join(finished, "root.ext4"), tree, {
+  const extents = await writeExt4(join(finished, "root.ext4"), tree, {
     size: options.size,
     label: GUEST_NAME,
     uuid,
@@ -110,7 +118,7 @@ export async function composeGuest(
     signal,
   });
   for (const name of ["vmlinux", "initrd.img", "root.ext4"]) await chmod(join(finished, name), 0o444);
-  return { kernelRelease: kernel.release, time };
+  return { kernelRelease: kernel.release, time, extents };
 }
 
 /** What the kernel's package holds. */

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { type ArchivePackage, openPrivateApt, type PrivateApt } from "./apt-private.ts";
-import { sha256Text } from "./checksum.ts";
+import { copyExtents, sha256Text } from "./checksum.ts";
 import { composeGuest } from "./compose.ts";
 import { defaultToolPath, findHostTools, type HostTools } from "./host-tools.ts";
 import { acquireLock } from "./lock.ts";
@@ -66,7 +66,7 @@ export async function buildDebianGuest(options: DebianGuestOptions): Promise<Deb
     throw new RangeError(`size must be a multiple of 1 MiB and at least 1 GiB, not ${size}`);
   }
   options.signal?.throwIfAborted();
-  const base = join(options.cacheDir, `debian-${recipe.SUITE}-${recipe.ARCHITECTURE}`);
+  const base = join(resolve(options.cacheDir), `debian-${recipe.SUITE}-${recipe.ARCHITECTURE}`);
   const pointer = join(base, `current-${recipeDigest(size)}`);
   const onProgress = options.onProgress ?? (() => {});
   if (options.force !== true) {
@@ -96,6 +96,15 @@ export async function buildDebianGuest(options: DebianGuestOptions): Promise<Deb
   } finally {
     await release();
   }
+}
+
+/**
+ * Copies a guest's root to a new file that can be written to, holes left holes.
+ * @throws Error with code `EEXIST` if there is such a file.
+ */
+export function copyGuestRoot(guest: DebianGuest, path: string, signal?: AbortSignal): Promise<void> {
+  const { extents, size } = guest.manifest.artefacts.root;
+  return copyExtents(guest.root, path, extents ?? [[0, size]], signal);
 }
 
 /** Names everything but the packages' versions that decides what a guest is. */
@@ -165,7 +174,7 @@ async function build(
   const finished = join(work, "guest");
   try {
     await mkdir(finished, { recursive: true });
-    const { kernelRelease, time } = await composeGuest({
+    const { kernelRelease, time, extents } = await composeGuest({
       packages,
       fileOf: apt.fileOf,
       work,
@@ -188,7 +197,7 @@ async function build(
       artefacts: {
         kernel: await describeArtefact(finished, "vmlinux", { signal }),
         initrd: await describeArtefact(finished, "initrd.img", { signal }),
-        root: await describeArtefact(finished, "root.ext4", { signal, sparse: true }),
+        root: await describeArtefact(finished, "root.ext4", { signal, extents }),
       },
     };
     await writeManifest(finished, manifest);

@@ -1,5 +1,6 @@
 import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Extent } from "./checksum.ts";
 import { guestError } from "./errors.ts";
 import { type Staging, stage } from "./extract.ts";
 import { contentSize, type FileTree, type NodeAttributes, type TreeNode } from "./file-tree.ts";
@@ -19,6 +20,8 @@ export interface Ext4Options {
   readonly signal?: AbortSignal | undefined;
 }
 
+const BLOCK = 4096;
+const GAP = 1024 * 1024;
 const COMPLAINT_LIMIT = 8192;
 const KIND_BITS = { directory: 0o040000, file: 0o100000, symlink: 0o120000 } as const;
 
@@ -26,9 +29,10 @@ const KIND_BITS = { directory: 0o040000, file: 0o100000, symlink: 0o120000 } as 
  * Writes a tree as an ext4 image: mke2fs makes it, one run of debugfs fills it and sets owners, permissions
  * and times inode by inode, e2fsck looks it over. No privilege is needed, no file of the host carries the
  * guest's attributes, and equal trees give equal bytes.
+ * @returns the parts of the file that the file system uses; the rest was never written.
  * @throws `ERR_GUEST_IMAGE` when the result is not clean.
  */
-export async function writeExt4(path: string, tree: FileTree, options: Ext4Options): Promise<void> {
+export async function writeExt4(path: string, tree: FileTree, options: Ext4Options): Promise<Extent[]> {
   const { tools, signal } = options;
   const env = { E2FSPROGS_FAKE_TIME: String(options.time), MKE2FS_CONFIG: "/dev/null" };
   const file = await open(path, "w");
@@ -83,6 +87,27 @@ export async function writeExt4(path: string, tree: FileTree, options: Ext4Optio
     signal?.throwIfAborted();
     throw guestError("ERR_GUEST_IMAGE", "the root file system is not clean", error);
   });
+  return usedExtents(await runTool(tools.dumpe2fs, [path], { env, signal }), options.size);
+}
+
+/** What lies between the free blocks that dumpe2fs(8) lists, in bytes; short gaps count as used. */
+function usedExtents(report: string, size: number): Extent[] {
+  const extents: [offset: number, length: number][] = [];
+  const add = (start: number, end: number): void => {
+    const last = extents.at(-1);
+    if (end <= start) return;
+    if (last !== undefined && start - (last[0] + last[1]) < GAP) last[1] = end - last[0];
+    else extents.push([start, end - start]);
+  };
+  let at = 0;
+  for (const [, list = ""] of report.matchAll(/^ {2}Free blocks: (.*)$/gm)) {
+    for (const [, first, last] of list.matchAll(/(\d+)(?:-(\d+))?/g)) {
+      add(at, Number(first) * BLOCK);
+      at = (Number(last ?? first) + 1) * BLOCK;
+    }
+  }
+  add(at, size);
+  return extents;
 }
 
 /** In MiB: enough for bursts of small writes, little enough to be no burden on a small image. */

@@ -11,6 +11,7 @@ const TOOL_PACKAGES = {
   "dpkg-deb": "dpkg",
   mke2fs: "e2fsprogs",
   debugfs: "e2fsprogs",
+  dumpe2fs: "e2fsprogs",
   e2fsck: "e2fsprogs",
   xz: "xz-utils",
 } as const;

@@ -1,7 +1,7 @@
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ArchivePackage } from "./apt-private.ts";
-import { sha256File, sha256SparseFile } from "./checksum.ts";
+import { type Extent, sha256File } from "./checksum.ts";
 
 /** A finished file of a guest. */
 export interface GuestArtefact {
@@ -9,11 +9,10 @@ export interface GuestArtefact {
   readonly file: string;
   /** Length in bytes. */
   readonly size: number;
-  /**
-   * `sha256:` and the SHA-256 of the file, or `sha256-sparse:` and what {@link sha256SparseFile} makes of it;
-   * in lower-case hexadecimal.
-   */
-  readonly checksum: string;
+  /** SHA-256 of the file, or of its extents one after the other; in lower-case hexadecimal. */
+  readonly sha256: string;
+  /** The parts that hold anything, ascending, where the rest is holes. */
+  readonly extents?: readonly Extent[];
 }
 
 /** What a guest was made from and what it consists of; lies beside it as `manifest.json`. */
@@ -38,16 +37,16 @@ export interface GuestManifest {
 const MANIFEST = "manifest.json";
 const VERIFIED = "verified.json";
 
-/** Describes a file that was just made, one that is mostly empty by its sparse checksum. */
+/** Describes a file that was just made. */
 export async function describeArtefact(
   folder: string,
   file: string,
-  options: { readonly sparse?: boolean; readonly signal?: AbortSignal | undefined } = {},
+  options: { readonly extents?: readonly Extent[]; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<GuestArtefact> {
   const path = join(folder, file);
   const { size } = await stat(path);
-  const algorithm = options.sparse === true ? "sha256-sparse" : "sha256";
-  return { file, size, checksum: await checksumOf(path, algorithm, options.signal) };
+  const { extents } = options;
+  return { file, size, sha256: await sha256File(path, options), ...(extents && { extents }) };
 }
 
 /** Writes the manifest of a folder. */
@@ -84,32 +83,26 @@ export async function verifyGuest(
   if (present === undefined) return refuse("a file is missing");
   const known = await readFile(join(folder, VERIFIED), "utf8").catch(() => "");
   if (present === known && options.thorough !== true) return manifest;
-  for (const { file, size, checksum } of Object.values(manifest.artefacts)) {
+  for (const { file, size, sha256, extents } of Object.values(manifest.artefacts)) {
     const path = join(folder, file);
     if ((await stat(path)).size !== size) return refuse(`${file} has another size`);
     options.onHash?.(file);
-    const algorithm = checksum.slice(0, checksum.indexOf(":"));
-    if ((await checksumOf(path, algorithm, options.signal)) !== checksum)
+    if ((await sha256File(path, { extents, signal: options.signal })) !== sha256)
       return refuse(`${file} has another checksum`);
   }
   await markVerified(folder, manifest);
   return manifest;
 }
 
-async function checksumOf(path: string, algorithm: string, signal: AbortSignal | undefined): Promise<string> {
-  const hash = algorithm === "sha256-sparse" ? sha256SparseFile : sha256File;
-  return `${algorithm}:${await hash(path, { signal })}`;
-}
-
 async function stamps(folder: string, manifest: GuestManifest): Promise<string> {
   const lines: string[] = [];
-  for (const { file, size, checksum } of Object.values(manifest.artefacts)) {
+  for (const { file, size, sha256 } of Object.values(manifest.artefacts)) {
     const status = await stat(join(folder, file), { bigint: true });
     lines.push(
       JSON.stringify([
         file,
         size,
-        checksum,
+        sha256,
         [status.dev, status.ino, status.size, status.mtimeNs, status.ctimeNs].join(),
       ]),
     );
@@ -142,7 +135,23 @@ function isArtefact(value: unknown): boolean {
     typeof value.file === "string" &&
     /^[a-z0-9.]+$/.test(value.file) &&
     Number.isSafeInteger(value.size) &&
-    typeof value.checksum === "string"
+    typeof value.sha256 === "string" &&
+    (value.extents === undefined || areExtents(value.extents, Number(value.size)))
+  );
+}
+
+function areExtents(value: unknown, size: number): boolean {
+  let end = 0;
+  return (
+    Array.isArray(value) &&
+    value.every((extent: unknown) => {
+      if (!Array.isArray(extent) || extent.length !== 2) return false;
+      const [offset, length]: unknown[] = extent;
+      if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length)) return false;
+      const fits = Number(offset) >= end && Number(length) > 0 && Number(offset) + Number(length) <= size;
+      end = Number(offset) + Number(length);
+      return fits;
+    })
   );
 }
 

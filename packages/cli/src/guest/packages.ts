@@ -4,7 +4,7 @@
  */
 
 /** Counts changes of the build itself, so that an image made by an earlier one is not taken for a current one. */
-export const RECIPE_REVISION = 2;
+export const RECIPE_REVISION = 3;
 
 /** Debian 13. */
 export const SUITE = "trixie";
