@@ -219,7 +219,8 @@ states:
 text:
         .ascii  "5012,3.14,1.5e8,-874,+122,t0.3e-1F,-110.700,+0.64400,5.500e+3,-.123e-2,-87e+832,+0.6e-12,T0.3e-1F,-T.T++Tq,1T3.4e4z,34.0e-T^"
         .byte   0
-        .align  4
+# What is written has pages of its own, as linkers lay it out.
+        .align  12
 nodes:
         .zero   2048
 matrices:
