@@ -22,6 +22,7 @@ export const examples: readonly ReadmeExample[] = [
     files: "debian",
     prints: /^Linux \S+ 6\.\S+riscv64 #\d+ SMP .*riscv64 GNU\/Linux\r?$/m,
   },
+  { readme: "packages/cli/README.md", from: "cli" },
   { readme: "packages/interface/README.md", from: "interface" },
   { readme: "packages/wasm/README.md", from: "wasm" },
   { readme: "packages/mmu/README.md", from: "mmu" },
@@ -57,7 +58,7 @@ export const examples: readonly ReadmeExample[] = [
       import { assemble } from "@isomorph/cpu/asm";
       import { linuxImage } from "@isomorph/hypervisor";
       import type { BlockBackend } from "@isomorph/interface";
-      const print = [..."Hello"].map((letter) => "li a0, " + letter.charCodeAt(0) + "; ecall").join(";");
+      const print = [..."Hello\\n"].map((letter) => "li a0, " + letter.charCodeAt(0) + "; ecall").join(";");
       const source = "li a7, 0x4442434e; li a6, 2;" + print + "; li a7, 0x53525354; li a6, 0; li a0, 0; li a1, 0; ecall";
       const kernel = linuxImage(assemble(source).bytes);
       const trailer = "070701" + "0".repeat(88) + "0000000B" + "0".repeat(8) + "TRAILER!!!\\0\\0\\0\\0";
