@@ -95,6 +95,7 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
   #isOn = false;
   #isRunning = false;
   #mustRestart = false;
+  #mustStop = false;
   #resets = 0;
   #ended: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | undefined;
@@ -127,6 +128,7 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
           ? () => FIXED_WALL_CLOCK + (clock.now() * 1000) / clock.frequency
           : () => Date.now(),
       log: config.log ?? (() => undefined),
+      onaccess: () => this.#dispatcher.accessed(),
       oninterrupt: (hart, urgent) => this.#dispatcher?.wake(hart, urgent),
       onend: end,
       defer,
@@ -173,9 +175,11 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
     if (this.#closed !== undefined) throw new VmError("ERR_VM_CLOSED", "the machine is closed");
     if (this.#isRunning) throw new VmError("ERR_VM_RUNNING", "the machine is running already");
     const { maxInstructions = Number.POSITIVE_INFINITY } = options;
-    if (!(maxInstructions >= 0))
-      throw new RangeError(`maxInstructions must not be negative, got ${maxInstructions}`);
+    if (!(maxInstructions >= 0) || Math.floor(maxInstructions) !== maxInstructions) {
+      throw new RangeError(`maxInstructions must be a whole number or Infinity, got ${maxInstructions}`);
+    }
     this.#isRunning = true;
+    this.#mustStop = false;
     const run = this.#run(options.signal ?? undefined, this.#dispatcher.instructions + maxInstructions);
     this.#ended = run.catch(() => undefined);
     try {
@@ -186,7 +190,10 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
   }
 
   async stop(): Promise<void> {
-    if (this.#isRunning) this.#dispatcher.end({ reason: "stopped" });
+    if (this.#isRunning) {
+      this.#mustStop = true;
+      this.#dispatcher.end({ reason: "stopped" });
+    }
     await this.#ended;
   }
 
@@ -259,6 +266,8 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
       await this.#eventLoop.yield();
       this.#resets++;
       this.#powerOn();
+      // It came while the reset was pending, whose outcome counted.
+      if (this.#mustStop) return { reason: "stopped" };
     }
   }
 

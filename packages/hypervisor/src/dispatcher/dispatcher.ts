@@ -46,6 +46,10 @@ const TURN_MS = 5;
 const FIRST_SLICE = 50_000;
 const SHORTEST_SLICE = 2_000;
 const LONGEST_SLICE = 1 << 24;
+/** After so many device accesses a slice is asked how long it has taken. */
+const ACCESSES_PER_LOOK = 16;
+/** After so many it ends, when time is made of instructions and how long it took must not matter. */
+const ACCESSES_PER_SLICE = 64;
 /** Slices when time is made of instructions: their length must not depend on the host. */
 const FIXED_SLICE = 100_000;
 
@@ -75,6 +79,9 @@ export class Dispatcher implements HartScheduler {
   #next = 0;
   #running = -1;
   #retiredBefore = 0;
+  /** When the slice under way began, and the device accesses in it. */
+  #began = 0;
+  #accesses = 0;
   #instructions = 0;
   #instructionLimit = Number.POSITIVE_INFINITY;
   #outcome: VmOutcome | undefined;
@@ -153,6 +160,20 @@ export class Dispatcher implements HartScheduler {
     }
   }
 
+  /**
+   * A hart accesses a device. Slices are as long as instructions take, and what a device does at one of them can take
+   * a thousand times longer: such a slice ends early, so that the event loop gets its turn.
+   */
+  accessed(): void {
+    const accesses = ++this.#accesses;
+    if (this.#running < 0 || accesses % ACCESSES_PER_LOOK !== 0) return;
+    const isLong =
+      this.#clock.instructionsPerTick === undefined
+        ? this.#eventLoop.now() - this.#began > TURN_MS
+        : accesses % ACCESSES_PER_SLICE === 0;
+    if (isLong) this.#harts[this.#running]?.requestExit();
+  }
+
   /** No hart runs and time stands still until {@link resume}. */
   pause(): void {
     if (this.#resumed !== undefined) return;
@@ -224,7 +245,8 @@ export class Dispatcher implements HartScheduler {
   #slice(index: number, now: number): void {
     const hart = this.#harts[index] as DispatchedHart;
     const budget = this.#budget(index, now);
-    const begin = this.#eventLoop.now();
+    this.#began = this.#eventLoop.now();
+    this.#accesses = 0;
     this.#retiredBefore = hart.instructionsRetired;
     this.#running = index;
     let exit: ReturnType<DispatchedHart["run"]>;
@@ -235,7 +257,7 @@ export class Dispatcher implements HartScheduler {
       this.#running = -1;
     }
     this.counters.slices++;
-    this.#adapt(index, budget, exit === "budget", this.#eventLoop.now() - begin);
+    this.#adapt(index, budget, exit === "budget", this.#eventLoop.now() - this.#began);
     if (exit === "wait") {
       if (this.#states[index] === HartState.RUNNABLE) this.#states[index] = HartState.WAITING;
     } else if (exit === "firmware-call") {

@@ -1,5 +1,5 @@
 import type { Hart, Processor, ProcessorFactory } from "@isomorph/cpu";
-import type { Device, IrqLine, Log, MaybePromise, PlatformDevice } from "@isomorph/interface";
+import type { Device, IrqLine, Log, MaybePromise, MmioBus, PlatformDevice } from "@isomorph/interface";
 import { type Clint, clint, goldfishRtc, MemoryMappedBus, Plic, sifiveTest } from "@isomorph/io";
 import type { Timebase } from "../clock.ts";
 import type { DeviceFactories } from "../config.ts";
@@ -26,6 +26,8 @@ export interface MachineOptions {
   /** What the real-time clock shows: milliseconds since 1970. */
   readonly wallClock: () => number;
   readonly log: Log;
+  /** A hart accesses a device. */
+  readonly onaccess: () => void;
   /** An interrupt input of a hart was raised. */
   readonly oninterrupt: (hart: number, urgent: boolean) => void;
   /** The guest switched the machine off or asked for a reset. */
@@ -68,7 +70,7 @@ export class VirtMachine {
       memoryBase: MEMORY_MAP.ram,
       memorySize: options.memory,
       harts,
-      bus: this.bus,
+      bus: observedBus(this.bus, options.onaccess),
       clock,
       firmware: hasFirmware ? "guest" : "vmm",
       log,
@@ -185,6 +187,29 @@ export class VirtMachine {
     this.bus.add(window.base, device.size, device, name);
     return { device, window, source };
   }
+}
+
+/** The bus as the harts see it: `onaccess` hears of what goes over it. */
+function observedBus(bus: MmioBus, onaccess: () => void): MmioBus {
+  return {
+    covers: (gpa, size) => bus.covers(gpa, size),
+    read(gpa, size) {
+      onaccess();
+      return bus.read(gpa, size);
+    },
+    write(gpa, size, value) {
+      onaccess();
+      bus.write(gpa, size, value);
+    },
+    read64(gpa) {
+      onaccess();
+      return bus.read64(gpa);
+    },
+    write64(gpa, value) {
+      onaccess();
+      bus.write64(gpa, value);
+    },
+  };
 }
 
 /** `mtimecmp` of each hart, as the dispatcher keeps timers. */

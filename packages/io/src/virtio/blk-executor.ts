@@ -46,6 +46,8 @@ export class BlkExecutor {
   writes = 0;
   flushes = 0;
   discards = 0;
+  /** Bytes that the backend read, wrote or zeroed without a promise; the device sets it back. */
+  movedAtOnce = 0;
   readonly #memory: GuestMemory;
   readonly #backend: BlockBackend;
   readonly #serial: Uint8Array;
@@ -109,12 +111,13 @@ export class BlkExecutor {
 
   #read(segments: readonly VirtioSegment[], offset: number, length: number): MaybePromise<number> {
     const gpa = this.#backend.copiesAtOnce === true ? contiguous(segments, 0, length) : -1;
-    if (gpa >= 0) return done(this.#backend.read(offset, this.#memory.view(gpa, length)));
+    if (gpa >= 0) return this.#moved(length, this.#backend.read(offset, this.#memory.view(gpa, length)));
     for (let at = 0; at < length; at += PIECE) {
       const count = Math.min(PIECE, length - at);
       const buffer = this.#takeBounce(count);
       const result = this.#backend.read(offset + at, buffer);
       if (isPromise(result)) return this.#readRest(result, buffer, segments, offset, at, length);
+      this.movedAtOnce += count;
       scatter(segments, at, buffer);
       this.#giveBounce(buffer);
     }
@@ -146,13 +149,14 @@ export class BlkExecutor {
 
   #write(segments: readonly VirtioSegment[], offset: number, length: number): MaybePromise<number> {
     const gpa = this.#backend.copiesAtOnce === true ? contiguous(segments, HEADER_SIZE, length) : -1;
-    if (gpa >= 0) return done(this.#store(offset, this.#memory.view(gpa, length)));
+    if (gpa >= 0) return this.#moved(length, this.#store(offset, this.#memory.view(gpa, length)));
     for (let at = 0; at < length; at += PIECE) {
       const count = Math.min(PIECE, length - at);
       const buffer = this.#takeBounce(count);
       gather(segments, HEADER_SIZE + at, buffer);
       const result = this.#store(offset + at, buffer);
       if (isPromise(result)) return this.#writeRest(result, segments, offset, at + count, length);
+      this.movedAtOnce += count;
       this.#giveBounce(buffer);
     }
     return VIRTIO_BLK_S.OK;
@@ -200,6 +204,7 @@ export class BlkExecutor {
     for (const [index, range] of ranges.entries()) {
       const result = this.#zero(range, discard);
       if (isPromise(result)) return this.#rangesRest(result, ranges.slice(index + 1), discard);
+      this.movedAtOnce += range.length;
     }
     return VIRTIO_BLK_S.OK;
   }
@@ -219,6 +224,11 @@ export class BlkExecutor {
     // Writing zeroes is a write: write-through holds for it. A discard has no data to lose.
     if (discard) return this.#backend.discard(offset, length);
     return this.#backend.writeZeroes(offset, length, { unmap, fua: this.writeThrough });
+  }
+
+  #moved(length: number, result: MaybePromise<void>): MaybePromise<number> {
+    if (!isPromise(result)) this.movedAtOnce += length;
+    return done(result);
   }
 
   /** A buffer of `count` bytes, which is the caller's until it gives it back. */

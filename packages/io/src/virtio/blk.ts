@@ -26,6 +26,8 @@ import type { TransportSlot } from "./transport.ts";
 const CONFIG_SIZE = 60;
 const WRITEBACK = 32;
 const MAX_LOGGED = 8;
+/** Bytes that one notification moves at once; what is left of the queue waits for the event loop's next turn. */
+const MAX_AT_ONCE = 64 << 20;
 
 /** How a {@link VirtioBlk} is set up. */
 export interface VirtioBlkOptions {
@@ -43,7 +45,8 @@ export interface VirtioBlkOptions {
 /**
  * The virtio block device (VIRTIO 1.2, section 5.2) on a {@link BlockBackend}.
  *
- * A request that the backend completes at once is completed inside the notification; others complete in any order.
+ * A request that the backend completes at once is completed inside the notification, unless that has moved 64 MiB
+ * already: then it is in a later turn of the event loop, which a guest must not hold up. Others complete in any order.
  * A flush is acknowledged when the backend's flush has completed, and not before. Without a write-back cache (the
  * driver's choice, section 5.2.6.2) each write is durable before it is acknowledged. Requests beyond the disk or not
  * in whole blocks fail with IOERR, unknown ones with UNSUPP. After a reset what the backend still has in flight
@@ -70,6 +73,8 @@ export class VirtioBlk implements VirtioDevice {
   #unsupported = 0;
   #malformed = 0;
   #logged = 0;
+  /** The timer of queues that wait for the event loop's next turn. */
+  #postponed: ReturnType<typeof setTimeout> | undefined;
 
   constructor(slot: TransportSlot, options: VirtioBlkOptions) {
     const { backend, queues = 1, queueSize = 256, inFlight = 64 } = options;
@@ -108,9 +113,16 @@ export class VirtioBlk implements VirtioDevice {
     this.#epoch++;
     this.#stale = this.#flying;
     this.#executor.abandon();
+    this.close();
     this.#executor.writeThrough = false;
     this.#activation = undefined;
     this.#data.setUint8(WRITEBACK, 1);
+  }
+
+  /** Gives back what the device holds of its host. The backend stays open. */
+  close(): void {
+    clearTimeout(this.#postponed);
+    this.#postponed = undefined;
   }
 
   save(): SnapshotState {
@@ -168,12 +180,25 @@ export class VirtioBlk implements VirtioDevice {
   }
 
   #drain(queue: VirtioQueue): void {
+    this.#executor.movedAtOnce = 0;
     while (this.#flying < this.#limit && this.#stale === 0) {
+      if (this.#executor.movedAtOnce >= MAX_AT_ONCE) {
+        this.#postponed ??= setTimeout(() => {
+          this.#postponed = undefined;
+          this.#drainAll();
+        }, 0);
+        break;
+      }
       const chain = queue.pop();
       if (chain === undefined) break;
       this.#start(queue, chain);
     }
     queue.notify();
+  }
+
+  #drainAll(): void {
+    if (this.#activation === undefined) return;
+    for (const queue of this.#activation.queues) if (queue !== undefined) this.#drain(queue);
   }
 
   #start(queue: VirtioQueue, chain: VirtioChain): void {
@@ -212,8 +237,7 @@ export class VirtioBlk implements VirtioDevice {
       this.#complete(queue, chain, status);
       queue.notify();
     } else this.#stale--;
-    if (this.#activation === undefined) return;
-    for (const other of this.#activation.queues) if (other !== undefined) this.#drain(other);
+    this.#drainAll();
   }
 
   #complete(queue: VirtioQueue, chain: VirtioChain, status: number): void {
@@ -233,7 +257,11 @@ export class VirtioBlk implements VirtioDevice {
 
 /** Configures a {@link VirtioBlk}. The backend stays the embedder's to close. */
 export function virtioBlk(options: VirtioBlkOptions): DeviceFactory<VirtioBlk> {
-  return (slot: DeviceSlot) => new VirtioBlk(slot, options);
+  return (slot: DeviceSlot) => {
+    const device = new VirtioBlk(slot, options);
+    slot.defer(() => device.close());
+    return device;
+  };
 }
 
 function checkOptions(options: VirtioBlkOptions, queues: number, queueSize: number, inFlight: number): void {

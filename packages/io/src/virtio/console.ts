@@ -3,6 +3,7 @@ import type {
   DeviceSlot,
   SnapshotState,
   VirtioActivation,
+  VirtioChain,
   VirtioDevice,
   VirtioSegment,
 } from "@isomorph/interface";
@@ -20,6 +21,10 @@ const TRANSMIT = 1;
 const EMERGENCY = 8;
 /** Bytes handed to the host at a time at most. */
 const MAX_CHUNK = 65536;
+/** Bytes of one chain that are sent, far above what drivers put into one. */
+const MAX_CHAIN = 1 << 20;
+/** Bytes sent at once; what is left of the queue waits for the event loop's next turn. */
+const MAX_AT_ONCE = 16 << 20;
 
 /** How a {@link VirtioConsole} is set up. */
 export interface VirtioConsoleOptions {
@@ -37,7 +42,7 @@ export interface VirtioConsoleOptions {
  * The virtio console (VIRTIO 1.2, section 5.3) with its port 0, the size of the terminal, and emergency writes.
  *
  * While the reader of `readable` is behind, the guest's output stays in its queue: the guest waits, nothing is
- * dropped. Without `ontransmit` and `readable` output is dropped and counted.
+ * dropped. Without `ontransmit` and `readable` output is dropped and counted, as is what a chain has beyond 1 MiB.
  */
 export class VirtioConsole implements VirtioDevice, BytePort {
   readonly bus = "virtio";
@@ -50,6 +55,9 @@ export class VirtioConsole implements VirtioDevice, BytePort {
   #activation: VirtioActivation | undefined;
   #transmitted = 0;
   #received = 0;
+  #dropped = 0;
+  /** The timer of a queue that waits for the event loop's next turn. */
+  #postponed: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: VirtioConsoleOptions = {}) {
     this.#host = new HostPort({
@@ -105,6 +113,8 @@ export class VirtioConsole implements VirtioDevice, BytePort {
   }
 
   close(): void {
+    clearTimeout(this.#postponed);
+    this.#postponed = undefined;
     this.#host.close();
   }
 
@@ -130,6 +140,8 @@ export class VirtioConsole implements VirtioDevice, BytePort {
 
   /** Input that the guest has not read stays: it is the host's, and the next driver gets it. */
   reset(): void {
+    clearTimeout(this.#postponed);
+    this.#postponed = undefined;
     this.#activation = undefined;
   }
 
@@ -153,7 +165,8 @@ export class VirtioConsole implements VirtioDevice, BytePort {
 
   /** `transmitted`, `received`: bytes; `dropped`: bytes sent that nobody took. */
   counters(): Counters {
-    return { transmitted: this.#transmitted, received: this.#received, dropped: this.#host.dropped };
+    const dropped = this.#host.dropped + this.#dropped;
+    return { transmitted: this.#transmitted, received: this.#received, dropped };
   }
 
   #setSize(columns: number, rows: number): void {
@@ -187,16 +200,37 @@ export class VirtioConsole implements VirtioDevice, BytePort {
   #transmit(): void {
     const queue = this.#activation?.queues[TRANSMIT];
     if (queue === undefined) return;
+    let sent = 0;
     while (this.#host.room > 0) {
+      if (sent >= MAX_AT_ONCE) {
+        this.#postponed ??= setTimeout(() => {
+          this.#postponed = undefined;
+          this.#transmit();
+        }, 0);
+        break;
+      }
       const chain = queue.pop();
       if (chain === undefined) break;
-      for (const { bytes } of chain.readable) {
-        this.#transmitted += bytes.length;
-        for (let at = 0; at < bytes.length; at += MAX_CHUNK) this.#host.emit(bytes.slice(at, at + MAX_CHUNK));
-      }
+      sent += this.#send(chain);
       queue.push(chain, 0);
     }
     queue.notify();
+  }
+
+  /** Sends what is in a chain; returns how many bytes. */
+  #send(chain: VirtioChain): number {
+    let left = Math.min(chain.readableLength, MAX_CHAIN);
+    for (let index = 0; left > 0; index++) {
+      const { bytes } = chain.readable[index] as VirtioSegment;
+      const end = Math.min(bytes.length, left);
+      for (let at = 0; at < end; at += MAX_CHUNK)
+        this.#host.emit(bytes.slice(at, Math.min(at + MAX_CHUNK, end)));
+      left -= end;
+    }
+    const sent = Math.min(chain.readableLength, MAX_CHAIN);
+    this.#transmitted += sent;
+    this.#dropped += chain.readableLength - sent;
+    return sent;
   }
 }
 

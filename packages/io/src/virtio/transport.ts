@@ -358,9 +358,8 @@ export class TransportState implements Snapshottable {
     };
     this.device.activate(activation);
     if (!restored) return;
-    for (const [index, registers] of this.queues.entries()) {
-      if (registers.queue !== undefined && registers.queue.replays > 0) this.device.notify(index);
-    }
+    // What was in flight comes again, and what the device had not come to yet must not wait for the driver.
+    for (const [index, { queue }] of this.queues.entries()) if (queue?.alive) this.device.notify(index);
   }
 
   #needsReset(): void {
