@@ -1,3 +1,5 @@
+import type { SnapshotState, SnapshotValue } from "@isomorph/interface";
+
 /** Bytes for the guest that may wait in a port before {@link HostPort.write} asks to wait. */
 const HIGH_WATER = 1 << 16;
 
@@ -102,6 +104,25 @@ export class HostPort {
     this.ondrain?.();
   }
 
+  /** The port's state as plain data: whether it is open and ended, and what waits for the guest. */
+  save(): SnapshotState {
+    return {
+      version: 1,
+      isOpen: this.isOpen,
+      ended: this.#ended,
+      input: joined(this.#pending, this.#length),
+    };
+  }
+
+  /** Takes over a state of {@link save}; calls nobody. */
+  restore(state: SnapshotValue | undefined): void {
+    const { isOpen, ended, input } = (state ?? {}) as Record<string, SnapshotValue>;
+    this.isOpen = isOpen === true;
+    this.#ended = ended === true;
+    this.#pending = input instanceof Uint8Array && input.length > 0 ? [input.slice()] : [];
+    this.#length = this.#pending[0]?.length ?? 0;
+  }
+
   /** The guest opened or closed the port. For the device. */
   setOpen(isOpen: boolean): void {
     if (isOpen === this.isOpen) return;
@@ -115,4 +136,14 @@ export class HostPort {
       this.drained();
     }
   }
+}
+
+function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }

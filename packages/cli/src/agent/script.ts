@@ -109,6 +109,7 @@ cd /run/isomorph
  */
 const COMMAND = `
 export TERM=dumb
+echo up >&8
 mkfifo in out err
 (trap '' INT QUIT TERM HUP; exec cat <"$stdin" >in) 2>/dev/null &
 relay_in=$!
@@ -119,8 +120,8 @@ relay_err=$!
 echo "$relay_out" >relay-1
 echo "$relay_err" >relay-2
 follow &
-echo up >&8
-setsid sh -c 'echo $$ >session; cd || cd /; exec "$SHELL" -c "$1"' sh "$command" <in >out 2>err 8>&-
+# A subshell, so that what the shell itself says about the command's end does not get among its output.
+(exec setsid sh -c 'echo $$ >session; cd || cd /; exec "$SHELL" -c "$1"' sh "$command" <in >out 2>err 8>&-)
 status=$?
 kill -KILL "$relay_in" 2>/dev/null
 quiet "$relay_out" "$relay_err"

@@ -1,6 +1,7 @@
 import type {
   DeviceFactory,
   SnapshotState,
+  SnapshotValue,
   VirtioActivation,
   VirtioDevice,
   VirtioQueue,
@@ -82,13 +83,27 @@ export class SerialPorts implements VirtioDevice {
   }
 
   save(): SnapshotState {
-    return { version: 1 };
+    return {
+      version: 1,
+      ports: this.ports.map((port) => ({ ...port.save(), endTold: this.#closed.has(port) })),
+      waiting: this.#waiting.map((message) => message.slice()),
+    };
   }
 
   restore(state: SnapshotState): void {
-    if (state.version === 1) return;
-    const message = `serialPorts: version ${state.version} of a snapshot is unknown`;
-    throw Object.assign(new Error(message), { code: "ERR_SNAPSHOT_VERSION" });
+    if (state.version !== 1) {
+      const message = `serialPorts: version ${state.version} of a snapshot is unknown`;
+      throw Object.assign(new Error(message), { code: "ERR_SNAPSHOT_VERSION" });
+    }
+    const ports = Array.isArray(state.ports) ? (state.ports as readonly SnapshotValue[]) : [];
+    const waiting = Array.isArray(state.waiting) ? (state.waiting as readonly SnapshotValue[]) : [];
+    this.#closed.clear();
+    for (const [index, port] of this.ports.entries()) {
+      const saved = ports[index];
+      port.restore(saved);
+      if ((saved as { endTold?: unknown } | undefined)?.endTold === true) this.#closed.add(port);
+    }
+    this.#waiting = waiting.flatMap((message) => (message instanceof Uint8Array ? [message.slice()] : []));
   }
 
   #queue(index: number): VirtioQueue | undefined {

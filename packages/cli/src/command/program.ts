@@ -1,7 +1,7 @@
 import { Command, Option } from "commander";
-import { guestBuildCommand, guestPathCommand } from "../guest-command.ts";
-import { type RunCommandOptions, runCommand } from "../run/run-command.ts";
-import { type StartOptions, startCommand } from "../start/start-command.ts";
+import type { GuestBuildOptions } from "../guest-command.ts";
+import type { RunCommandOptions } from "../run/run-command.ts";
+import type { StartOptions } from "../start/start-command.ts";
 import {
   integer,
   parseDisk,
@@ -14,7 +14,7 @@ import {
 
 const MIB = 2 ** 20;
 
-/** The command line of `isomorph`. `finish` gets the exit code of whatever was run. */
+/** The command line of `isomorph`. What a command needs is loaded when it runs. `finish` gets the exit code of whatever was run. */
 export function createProgram(version: string, finish: (exitCode: number) => void): Command {
   const program = new Command("isomorph")
     .description("Virtual machines for TypeScript: 64-bit RISC-V computers that boot unmodified Debian.")
@@ -85,7 +85,10 @@ Examples:
   echo 'uname -a' | isomorph start`,
     )
     .allowExcessArguments(false)
-    .action(async (options: StartOptions) => finish(await startCommand(options)));
+    .action(async (options: StartOptions) => {
+      const { startCommand } = await import("../start/start-command.ts");
+      finish(await startCommand(options));
+    });
 }
 
 function runProgram(finish: (exitCode: number) => void): Command {
@@ -189,6 +192,7 @@ Examples:
     .allowExcessArguments(false)
     .action(async (program: string | undefined, parsed: Parsed) => {
       const signatureGranularity = Number(parsed.signatureGranularity) as 1 | 2 | 4 | 8 | 16;
+      const { runCommand } = await import("../run/run-command.ts");
       finish(await runCommand(program, { ...parsed, signatureGranularity }));
     });
 }
@@ -214,7 +218,10 @@ function guestProgram(finish: (exitCode: number) => void, parent: Command): Comm
       .addOption(new Option("--force", "build anew with the archive's current packages"))
       .addOption(new Option("--verify", "read every byte of a guest that is there"))
       .allowExcessArguments(false)
-      .action(async (system: string, options) => finish(await guestBuildCommand(system, options))),
+      .action(async (system: string, options: GuestBuildOptions) => {
+        const { guestBuildCommand } = await import("../guest-command.ts");
+        finish(await guestBuildCommand(system, options));
+      }),
   );
   guest.addCommand(
     new Command("path")
@@ -223,7 +230,10 @@ function guestProgram(finish: (exitCode: number) => void, parent: Command): Comm
       .description("Prints the paths of kernel, initrd and root disk, one a line; builds nothing.")
       .argument("[system]", "debian", "debian")
       .allowExcessArguments(false)
-      .action(async (system: string) => finish(await guestPathCommand(system))),
+      .action(async (system: string) => {
+        const { guestPathCommand } = await import("../guest-command.ts");
+        finish(await guestPathCommand(system));
+      }),
   );
   return guest;
 }

@@ -36,6 +36,7 @@ export class Supervisor {
   readonly #controller = new AbortController();
   #asked = 0;
   #exitCode: number = EXIT.OK;
+  #isRunning = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #interruption: Interruption | undefined;
 
@@ -55,11 +56,13 @@ export class Supervisor {
             const text = `the machine was stopped: --timeout of ${timeout} s has passed`;
             this.#stop(new Interruption(text, { exitCode: EXIT.TIMEOUT }));
           }, timeout * 1000);
+    this.#isRunning = true;
     try {
       const outcome = await vm.run({ ...options, signal: this.#controller.signal });
       if (outcome.reason === "aborted" && this.#interruption !== undefined) throw this.#interruption;
       return outcome;
     } finally {
+      this.#isRunning = false;
       clearTimeout(deadline);
       clearTimeout(this.#timer);
       for (const signal of Object.keys(SIGNALS)) process.off(signal, onsignal);
@@ -78,6 +81,7 @@ export class Supervisor {
 
   /** Asks for the end of the machine. */
   end(signal: StopSignal | "quit"): void {
+    if (!this.#isRunning) return;
     const { askToEnd } = this.#options;
     const exitCode = signal === "quit" ? EXIT.OK : 128 + SIGNALS[signal];
     this.#exitCode = exitCode;

@@ -20,6 +20,7 @@ export class ConsoleLink {
   readonly #options: ConsoleLinkOptions;
   #isHeld = false;
   #isBroken = false;
+  #stopFeeding: () => void = () => {};
 
   constructor(options: ConsoleLinkOptions) {
     this.#options = options;
@@ -59,26 +60,32 @@ export class ConsoleLink {
       else if (!ended) input.resume();
     };
     port.ondrain = push;
-    input.on("data", (chunk: Buffer) => {
-      const bytes = filter(chunk);
-      if (rest.length === 0) rest = bytes;
-      push();
-    });
     const end = (): void => {
       if (ended) return;
       ended = true;
       if (rest.length === 0) onend?.();
     };
-    input.on("end", end);
-    input.on("close", end);
-    input.on("error", end);
+    const ondata = (chunk: Buffer): void => {
+      const bytes = filter(chunk);
+      if (rest.length === 0) rest = bytes;
+      push();
+    };
+    input.on("data", ondata);
+    for (const event of ["end", "close", "error"]) input.on(event, end);
+    this.#stopFeeding = () => {
+      ended = true;
+      port.ondrain = undefined;
+      input.off("data", ondata);
+      input.pause();
+    };
     if (input.readableEnded || input.destroyed) end();
     input.resume();
   }
 
-  /** Lets go of the stream. What was written has reached it when the promise resolves. */
+  /** Lets go of the streams. What was written has reached it when the promise resolves. */
   async close(): Promise<void> {
     const { port, output } = this.#options;
+    this.#stopFeeding();
     port.flush();
     port.ontransmit = undefined;
     output.off("drain", this.#release);
