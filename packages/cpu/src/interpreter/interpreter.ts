@@ -181,37 +181,30 @@ class InterpreterEmitter {
         () => this.#skipLookup.set(i32.const(0)),
         () => {
           const entry = code.let32(codeCacheEntry(code, state, ip));
-          code.if(
-            i32.eq(i32.load(entry.get(), CodeCache.START + CodeCache.TAG), ip.get()),
-            () => {
-              const value = code.let32(i32.load(entry.get(), CodeCache.START + CodeCache.VALUE));
-              code.if(
-                i32.gtS(value.get(), 0),
-                () => {
-                  const args = [state.get(), delta.get(), remaining.get()] as const;
-                  remaining.set(code.callIndirect(this.#signature, args, value.get()));
-                  code.if(i32.ltS(remaining.get(), 0), () => {
-                    remaining.set(i32.xor(remaining.get(), -1));
-                    this.#skipLookup.set(i32.const(1));
-                  });
-                  code.br(resync);
-                },
-                () => {
-                  value.set(i32.sub(value.get(), 1));
-                  i32.store(entry.get(), value.get(), CodeCache.START + CodeCache.VALUE);
-                  code.if(i32.eq(value.get(), -threshold), () => {
-                    this.#storePc(ip.get());
-                    i32.store(state.get(), ip.get(), State.HOT_BLOCK);
-                    this.#exit(Exit.HOT_BLOCK);
-                  });
-                },
-              );
-            },
-            () => {
-              i32.store(entry.get(), ip.get(), CodeCache.START + CodeCache.TAG);
-              i32.store(entry.get(), -1, CodeCache.START + CodeCache.VALUE);
-            },
-          );
+          code.if(i32.ne(i32.load(entry.get(), CodeCache.START + CodeCache.TAG), ip.get()), () => {
+            i32.store(entry.get(), ip.get(), CodeCache.START + CodeCache.TAG);
+            i32.store(entry.get(), 0, CodeCache.START + CodeCache.VALUE);
+          });
+          const value = code.let32(i32.load(entry.get(), CodeCache.START + CodeCache.VALUE));
+          code.if(i32.gtS(value.get(), 0), () => {
+            const args = [state.get(), delta.get(), remaining.get()] as const;
+            remaining.set(code.callIndirect(this.#signature, args, value.get()));
+            code.if(i32.ltS(remaining.get(), 0), () => {
+              remaining.set(i32.xor(remaining.get(), -1));
+              this.#skipLookup.set(i32.const(1));
+            });
+            code.br(resync);
+          });
+          // Counts down to the threshold and stays there: code that cannot be translated may be reached for ever.
+          code.if(i32.gtS(value.get(), -threshold), () => {
+            value.set(i32.sub(value.get(), 1));
+            i32.store(entry.get(), value.get(), CodeCache.START + CodeCache.VALUE);
+            code.if(i32.eq(value.get(), -threshold), () => {
+              this.#storePc(ip.get());
+              i32.store(state.get(), ip.get(), State.HOT_BLOCK);
+              this.#exit(Exit.HOT_BLOCK);
+            });
+          });
         },
       );
     });
