@@ -18,6 +18,7 @@ import type { Instruction } from "../isa/instruction.ts";
 import { type AccessSize, type AmoOperation, type FloatName, Semantics } from "../isa/semantics.ts";
 import { callFloatFunction, combineAmo } from "../isa/semantics-shared.ts";
 import { State } from "../state.ts";
+import { Exception } from "../trap/causes.ts";
 
 /** Variables of the interpreter's function. */
 export interface InterpreterVars {
@@ -335,12 +336,18 @@ export class InterpreterSemantics extends Semantics {
     const va = code.let64(address);
     const aligned = code.let64(i64.and(va.get(), -64));
     this.#sync();
-    code.drop(
+    const host = code.let32(
       code.call(this.#functions.mmu.host, state.get(), aligned.get(), i32.const(3), i32.const(Access.READ)),
     );
-    code.if(this.state32(State.FAULT), () => {
-      // Load faults are reported as store faults: 5 becomes 7, 13 becomes 15.
-      i32.store(state.get(), i32.add(this.state32(State.FAULT), 2), State.FAULT);
+    code.if(i32.eqz(host.get()), () => {
+      // FAULT is the cause plus one. Load faults are reported as store faults: 5 becomes 7, 13 becomes 15. Where
+      // there is no RAM there are no blocks.
+      const fault = code.let32(this.state32(State.FAULT));
+      i32.store(
+        state.get(),
+        code.select(i32.add(fault.get(), 2), i32.const(Exception.STORE_ACCESS_FAULT + 1), fault.get()),
+        State.FAULT,
+      );
       i64.store(state.get(), va.get(), State.FAULT_ADDRESS);
       code.br(this.#labels.fault);
     });

@@ -1,7 +1,13 @@
-import { RAM_BASE, RECORD_BYTES, RECORDS } from "./layout.ts";
 import { buildImage } from "./image.ts";
+import { RAM_BASE, RECORD_BYTES, RECORDS } from "./layout.ts";
 import { type Outcome, runOurs, runQemu } from "./machines.ts";
-import { describeDifferences, describeSequence, describeTraps, type Difference, differences } from "./report.ts";
+import {
+  type Difference,
+  describeDifferences,
+  describeSequence,
+  describeTraps,
+  differences,
+} from "./report.ts";
 import { type Sequence, withoutItems } from "./sequence.ts";
 
 /** A machine that runs an image. */
@@ -75,7 +81,10 @@ export async function compareOutcomes(
 }
 
 /** Finds the sequence after which memory differs first. */
-async function culprit(sequences: readonly Sequence[], machines: readonly [Machine, Machine]): Promise<string> {
+async function culprit(
+  sequences: readonly Sequence[],
+  machines: readonly [Machine, Machine],
+): Promise<string> {
   let [equal, different] = [0, sequences.length];
   while (different - equal > 1) {
     const middle = (equal + different) >> 1;

@@ -13,7 +13,7 @@ import {
   slotAddress,
   Table,
 } from "./layout.ts";
-import { Pte, pte, type Scheme, SCHEMES } from "./page-tables.ts";
+import { Pte, pte, SCHEMES, type Scheme } from "./page-tables.ts";
 import type { InitialValue, Window } from "./sequence.ts";
 import { floatValue, integerValue } from "./values.ts";
 
@@ -81,7 +81,9 @@ export function makeEnvironment(random: Random, codePhysical: number): Environme
   const lower = mode === 3 ? random.pick([0, 1] as const) : mode;
   const virtual = (low: bigint): bigint => low + (high && scheme !== undefined ? scheme.high : 0n);
   const codeVirtual =
-    scheme === undefined ? BigInt(codePhysical) : virtual(slotAddress(Level1Slot.CODE) + BigInt(codePhysical - CODE));
+    scheme === undefined
+      ? BigInt(codePhysical)
+      : virtual(slotAddress(Level1Slot.CODE) + BigInt(codePhysical - CODE));
   const roles = assignRoles(random);
   const switchesTranslation = mode === 3 || (scheme !== undefined && !high && random.oneIn(6));
   const protects = random.oneIn(4);
@@ -166,7 +168,10 @@ export function delegation(random: Random, fetchFaults: boolean): bigint {
 }
 
 /** Four PMP entries: three over parts of the data, and one that allows everything. */
-export function pmpValues(random: Random): { configuration: bigint; addresses: [bigint, bigint, bigint, bigint] } {
+export function pmpValues(random: Random): {
+  configuration: bigint;
+  addresses: [bigint, bigint, bigint, bigint];
+} {
   const address = (): bigint => {
     const start = BigInt(SCRATCH + 8 * random.below(512 * SCRATCH_PAGES)) >> 2n;
     const ones = (1n << BigInt(random.below(12))) - 1n;
@@ -176,7 +181,11 @@ export function pmpValues(random: Random): { configuration: bigint; addresses: [
     const permissions = random.pick([0n, 1n, 3n, 4n, 5n, 7n]);
     return permissions | (random.pick([0n, 1n, 2n, 3n]) << 3n);
   };
-  const [a, b, c] = [address(), address(), address()].sort((x, y) => Number(x - y)) as [bigint, bigint, bigint];
+  const [a, b, c] = [address(), address(), address()].sort((x, y) => Number(x - y)) as [
+    bigint,
+    bigint,
+    bigint,
+  ];
   const configuration = [0n, a, b].reduce((all, below, index) => {
     // A top of range that began below the data would hold code, tables or the trap vector.
     const value = entry();
@@ -195,7 +204,9 @@ function makeCsrs(
     interrupts,
     protects,
     virtual,
-  }: Pick<Environment, "switchesTranslation" | "interrupts" | "protects"> & { virtual: (low: bigint) => bigint },
+  }: Pick<Environment, "switchesTranslation" | "interrupts" | "protects"> & {
+    virtual: (low: bigint) => bigint;
+  },
 ): Record<InputCsr, bigint> {
   const vector = scheme === undefined ? BigInt(S_VECTOR) : virtual(slotAddress(Level1Slot.VECTOR));
   const pmp = protects
@@ -234,7 +245,8 @@ export function satpValue({ mode, root }: Scheme, asid: bigint): bigint {
 function makeMstatus(random: Random, mode: number): bigint {
   let value = MSTATUS_BASE | (BigInt(mode) << 11n);
   // MPIE and SIE; SPIE, SPP; SUM and MXR; TVM, TW, TSR.
-  value |= someBits(random, [1, 7], 3) | someBits(random, [5, 8, 18, 19], 2) | someBits(random, [20, 21, 22], 5);
+  value |=
+    someBits(random, [1, 7], 3) | someBits(random, [5, 8, 18, 19], 2) | someBits(random, [20, 21, 22], 5);
   if (random.oneIn(10)) value &= ~0x6000n;
   return value;
 }
@@ -275,7 +287,10 @@ function mapPages(environment: Environment, virtual: (low: bigint) => bigint): v
   const first = Math.floor((codePhysical - CODE) / 4096);
   const last = Math.floor((codePhysical + CODE_BYTES - CODE) / 4096);
   for (let page = first; page <= last; page++) {
-    windows.push({ address: Table.CODE + 8 * page, value: pte(CODE + 4096 * page, leafFlags(random, user, true)) });
+    windows.push({
+      address: Table.CODE + 8 * page,
+      value: pte(CODE + 4096 * page, leafFlags(random, user, true)),
+    });
   }
   const map = (index: number, value: bigint): void => {
     const entry = Table.DATA + 8 * index;

@@ -1,7 +1,12 @@
 import { Random } from "../random.ts";
 import { type Environment, makeEnvironment } from "./environment.ts";
 import { codeAddress } from "./image.ts";
-import { compressedInstruction, csrAccess, nearValidInstruction, straightInstruction } from "./instructions.ts";
+import {
+  compressedInstruction,
+  csrAccess,
+  nearValidInstruction,
+  straightInstruction,
+} from "./instructions.ts";
 import { CODE_BYTES } from "./layout.ts";
 import { fixed, placesOf, type Sequence } from "./sequence.ts";
 import {
@@ -39,7 +44,7 @@ const WEIGHTS: readonly (readonly [number, Generator])[] = [
   [2, jumpIndirect],
   [2, loop],
   [3, reservation],
-  [1, selfModification],
+  [4, selfModification],
   [3, pageTableEdit],
   [2, pmpChange],
   [2, trapReturn],
@@ -47,7 +52,9 @@ const WEIGHTS: readonly (readonly [number, Generator])[] = [
   [1, waitForInterrupt],
 ];
 
-const CHOICES: readonly Generator[] = WEIGHTS.flatMap(([weight, generator]) => Array.from({ length: weight }, () => generator));
+const CHOICES: readonly Generator[] = WEIGHTS.flatMap(([weight, generator]) =>
+  Array.from({ length: weight }, () => generator),
+);
 
 /** Bytes that the longest template may add. */
 const LONGEST = 32;
@@ -57,10 +64,19 @@ export function makeSequence(seed: number, number: number, slot: number): Sequen
   const random = new Random(seed ^ Math.imul(number + 1, 0x9e3779b1));
   const environment = makeEnvironment(random, codeAddress(slot));
   const reserve = environment.roles.flatMap((role, register) => (role === "reserved" ? [register] : []));
-  const draft: Draft = { environment, items: [], reserve, left: false };
+  const draft: Draft = {
+    environment,
+    items: [],
+    reserve,
+    modifiesItself: (slot >> 4) % 8 === 7,
+    left: false,
+  };
   if (random.oneIn(2)) modifyPrivilege(draft);
   const wanted = 8 + random.below(20);
-  while (draft.items.length < wanted && (placesOf(draft.items).offsets.at(-1) as number) < CODE_BYTES - 4 - LONGEST) {
+  while (
+    draft.items.length < wanted &&
+    (placesOf(draft.items).offsets.at(-1) as number) < CODE_BYTES - 4 - LONGEST
+  ) {
     random.pick(CHOICES)(draft);
   }
   if (environment.mode === 3 && random.oneIn(30)) draft.items.push(fixed(encode("ecall")));

@@ -33,7 +33,10 @@ function fieldValue(field: FieldName, instruction: Instruction, environment: Env
     case "rd":
       return random.oneIn(10) ? 0 : registerOf(environment, "free");
     case "rs1":
-      if (memory) return random.oneIn(12) ? registerOf(environment, "wild", "zero") : registerOf(environment, "pointer");
+      if (memory)
+        return random.oneIn(12)
+          ? registerOf(environment, "wild", "zero")
+          : registerOf(environment, "pointer");
       return random.below(32);
     case "immI":
     case "immS":
@@ -101,7 +104,11 @@ export function csrAccess(environment: Environment): number {
   return attempt(environment, () => {
     const word = randomOperands(random.pick(CSR_INSTRUCTIONS), environment) & 0xfffff;
     const floats = ["fflags", "frm", "fcsr"].map((name) => csrByName(name) as number);
-    const address = random.oneIn(5) ? random.below(4096) : random.oneIn(4) ? random.pick(floats) : random.pick(NAMED);
+    const address = random.oneIn(5)
+      ? random.below(4096)
+      : random.oneIn(4)
+        ? random.pick(floats)
+        : random.pick(NAMED);
     const rd = random.oneIn(3) ? word & ~0xf80 : word;
     return (rd | FIELDS.csr.encode(address)) >>> 0;
   });

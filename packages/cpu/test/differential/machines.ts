@@ -3,7 +3,17 @@ import { closeSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { riscv64 } from "../../src/index.ts";
-import { CONTEXT, Context, FINISHER, MACHINE_TIMER_COMPARE, RAM_BASE, RAM_SIZE, RECORD_BYTES, RECORDS } from "./layout.ts";
+import {
+  CODE,
+  CONTEXT,
+  Context,
+  FINISHER,
+  MACHINE_TIMER_COMPARE,
+  RAM_BASE,
+  RAM_SIZE,
+  RECORD_BYTES,
+  RECORDS,
+} from "./layout.ts";
 
 /** RAM after a run, and instructions retired where they are known. */
 export interface Outcome {
@@ -24,7 +34,16 @@ export async function runQemu(image: Uint8Array, timeout = 60_000): Promise<Outc
     ftruncateSync(file, RAM_SIZE);
     closeSync(file);
     await spawned("qemu-system-riscv64", timeout, [
-      ...["-M", "virt,memory-backend=ram", "-cpu", `rv64,${EXTENSIONS_OFF}`, "-m", `${RAM_SIZE}B`, "-bios", "none"],
+      ...[
+        "-M",
+        "virt,memory-backend=ram",
+        "-cpu",
+        `rv64,${EXTENSIONS_OFF}`,
+        "-m",
+        `${RAM_SIZE}B`,
+        "-bios",
+        "none",
+      ],
       // Two harts make QEMU execute atomics as atomics: with one it loads and stores, and faults as a load.
       ...["-smp", "2", "-accel", "tcg,thread=multi"],
       ...["-object", `memory-backend-file,id=ram,size=${RAM_SIZE}B,mem-path=${path},share=on`],
@@ -38,7 +57,11 @@ export async function runQemu(image: Uint8Array, timeout = 60_000): Promise<Outc
 
 function spawned(command: string, timeout: number, args: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"], timeout, killSignal: "SIGKILL" });
+    const child = spawn(command, args, {
+      stdio: ["ignore", "ignore", "pipe"],
+      timeout,
+      killSignal: "SIGKILL",
+    });
     let errors = "";
     child.stderr.on("data", (chunk: Buffer) => {
       if (errors.length < 4000) errors += chunk.toString();
@@ -69,7 +92,8 @@ export function runOurs(image: Uint8Array, { translationThreshold, passes }: Our
     clock: { frequency: 10_000_000, now: () => 1 << 20 },
     log: () => {},
     bus: {
-      covers: (gpa, size) => (gpa === FINISHER && size === 4) || (gpa === MACHINE_TIMER_COMPARE && size === 8),
+      covers: (gpa, size) =>
+        (gpa === FINISHER && size === 4) || (gpa === MACHINE_TIMER_COMPARE && size === 8),
       read: () => 0,
       write: () => {
         finished = true;
@@ -85,16 +109,17 @@ export function runOurs(image: Uint8Array, { translationThreshold, passes }: Our
   let before = 0;
   for (let pass = 0; pass < passes; pass++) {
     finished = false;
-    // The code stays as it is unless a sequence changed it.
-    restore(bytes, image, (start, end) => processor.memory.markDirty(RAM_BASE + start, end - start));
+    restore(bytes, image, pass, (start, end) => processor.memory.markDirty(RAM_BASE + start, end - start));
     hart.reset({ pc: RAM_BASE, a0: 0, a1: 0 });
     before = hart.instructionsRetired;
     while (!finished) {
       const exit = hart.run(BUDGET);
-      if (exit === "wait" || exit === "trap-loop") throw new Error(`the harness ended with ${exit} at ${hart.pc.toString(16)}`);
+      if (exit === "wait" || exit === "trap-loop")
+        throw new Error(`the harness ended with ${exit} at ${hart.pc.toString(16)}`);
       if (hart.instructionsRetired - before > LIMIT) {
         const view = new DataView(bytes.buffer, bytes.byteOffset);
-        const record = (Number(view.getBigUint64(CONTEXT - RAM_BASE + Context.RECORD, true)) - RECORDS) / RECORD_BYTES;
+        const record =
+          (Number(view.getBigUint64(CONTEXT - RAM_BASE + Context.RECORD, true)) - RECORDS) / RECORD_BYTES;
         throw new Error(`sequence ${record} does not end; pc ${hart.pc.toString(16)}, mode ${hart.mode}`);
       }
     }
@@ -112,13 +137,23 @@ const BUDGET = 1 << 20;
 const LIMIT = 1 << 25;
 const PAGE = 4096;
 
-function restore(bytes: Uint8Array, image: Uint8Array, changed: (start: number, end: number) => void): void {
+/**
+ * Makes RAM the image again, but for the code: what a sequence wrote into its own code it writes again before it gets
+ * there, and code that is restored would no longer be translated.
+ */
+function restore(
+  bytes: Uint8Array,
+  image: Uint8Array,
+  pass: number,
+  changed: (start: number, end: number) => void,
+): void {
   for (let start = 0; start < bytes.length; start += PAGE) {
-    const page = bytes.subarray(start, start + PAGE);
-    const wanted = image.subarray(start, start + PAGE);
-    if (wanted.length === 0 ? page.every((byte) => byte === 0) : Buffer.compare(page, wanted) === 0) continue;
-    page.fill(0);
-    page.set(wanted);
+    if (pass > 0 && start >= CODE - RAM_BASE && start < RECORDS - RAM_BASE) continue;
+    const wanted = new Uint8Array(PAGE);
+    wanted.set(image.subarray(start, start + PAGE));
+    const now = bytes.subarray(start, start + PAGE);
+    if (Buffer.compare(now, wanted) === 0) continue;
+    now.set(wanted);
     changed(start, start + PAGE);
   }
 }

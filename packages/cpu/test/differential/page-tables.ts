@@ -23,7 +23,10 @@ export const SCHEMES: readonly Scheme[] = [
 
 /** The entries that all sequences share, as pairs of physical address and value. */
 export function sharedEntries(): [number, bigint][] {
-  const pointer = (table: number, index: number, to: number): [number, bigint] => [table + 8 * index, pte(to, Pte.V)];
+  const pointer = (table: number, index: number, to: number): [number, bigint] => [
+    table + 8 * index,
+    pte(to, Pte.V),
+  ];
   const gigabyte = pte(RAM_BASE, Pte.V | Pte.R | Pte.W | Pte.X | Pte.A | Pte.D);
   return [
     pointer(Table.LEVEL1, Level1Slot.DATA, Table.DATA),

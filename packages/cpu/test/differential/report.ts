@@ -1,5 +1,5 @@
-import { FLOAT_REGISTERS, INTEGER_REGISTERS } from "../../src/isa/names.ts";
 import { disassemble } from "../../src/disasm.ts";
+import { FLOAT_REGISTERS, INTEGER_REGISTERS } from "../../src/isa/names.ts";
 import { initialNumber } from "./image.ts";
 import {
   INPUT_CSRS,
@@ -65,10 +65,12 @@ export function describeSequence(sequence: Sequence): string {
   const places = placesOf(items);
   const base = translated ? codeVirtual : BigInt(codePhysical);
   const used = new Set(items.flatMap((item, index) => registersOf(item.encode(index, places))));
-  const registers = [...used].sort((p, q) => p - q).map((n) => {
-    const value = initialNumber(sequence.x[n] ?? 0n, sequence);
-    return `${INTEGER_REGISTERS[n]}=${hex(value)}`;
-  });
+  const registers = [...used]
+    .sort((p, q) => p - q)
+    .map((n) => {
+      const value = initialNumber(sequence.x[n] ?? 0n, sequence);
+      return `${INTEGER_REGISTERS[n]}=${hex(value)}`;
+    });
   return [
     `mode ${mode}, mstatus ${hex(mstatus)}, code at ${hex(codeVirtual)} = 0x${codePhysical.toString(16)}`,
     INPUT_CSRS.map((name) => `${name}=${hex(csrs[name])}`).join(" "),
@@ -92,7 +94,9 @@ function registersOf(bits: number): number[] {
 export function describeDifferences(found: readonly Difference[], names: readonly [string, string]): string {
   const lines = found
     .slice(0, 12)
-    .map(({ name, expected, actual }) => `  ${name}: ${names[0]} ${hex(expected)}, ${names[1]} ${hex(actual)}`);
+    .map(
+      ({ name, expected, actual }) => `  ${name}: ${names[0]} ${hex(expected)}, ${names[1]} ${hex(actual)}`,
+    );
   if (found.length > lines.length) lines.push(`  and ${found.length - lines.length} more`);
   return lines.join("\n");
 }

@@ -95,7 +95,11 @@ function safeOffset(word: number, syntax: string, { holes, protects }: Environme
   return !holes || offset % 2 ** ((word >>> 12) & 3) === 0;
 }
 
-function safeDestination(word: number, { name, fields }: Instruction, { roles, holes }: Environment): boolean {
+function safeDestination(
+  word: number,
+  { name, fields }: Instruction,
+  { roles, holes }: Environment,
+): boolean {
   if (!fields.includes("rd" satisfies FieldName)) return true;
   const rd = FIELDS.rd.decode(word);
   const role = roles[rd];

@@ -64,8 +64,9 @@ export function fixed(bits: number): Item {
 
 /** The same sequence with some instructions replaced by `nop`s, everything else in its place. */
 export function withoutItems(sequence: Sequence, removed: ReadonlySet<number>): Sequence {
-  const items = sequence.items.map((item, index): Item =>
-    removed.has(index) ? { ...item, encode: () => (item.length === 4 ? 0x13 : 0x01) } : item,
+  const items = sequence.items.map(
+    (item, index): Item =>
+      removed.has(index) ? { ...item, encode: () => (item.length === 4 ? 0x13 : 0x01) } : item,
   );
   return { ...sequence, items };
 }

@@ -1,5 +1,5 @@
-import { csrByName } from "../../src/csr/names.ts";
 import { FORMS } from "../../src/asm/form.ts";
+import { csrByName } from "../../src/csr/names.ts";
 import {
   dataEntry,
   delegation,
@@ -22,6 +22,11 @@ export interface Draft {
   readonly environment: Environment;
   readonly items: Item[];
   readonly reserve: number[];
+  /**
+   * Whether the sequence may write its own code. Such sequences keep to some pages, since the translations of a whole
+   * page are dropped then, and the others should run translated.
+   */
+  readonly modifiesItself: boolean;
   /** Whether the sequence may have left the mode that it starts in. */
   left: boolean;
 }
@@ -42,7 +47,8 @@ function take(draft: Draft, ...values: readonly InitialValue[]): number[] | unde
   if (draft.reserve.length < values.length) return undefined;
   const registers = draft.reserve.splice(0, values.length);
   registers.forEach((register, index) => {
-    draft.environment.x[register] = typeof values[index] === "bigint" ? BigInt.asUintN(64, values[index]) : (values[index] as InitialValue);
+    draft.environment.x[register] =
+      typeof values[index] === "bigint" ? BigInt.asUintN(64, values[index]) : (values[index] as InitialValue);
   });
   return registers;
 }
@@ -151,16 +157,30 @@ export function reservation(draft: Draft): void {
 /** A store over an instruction further on, then `fence.i`. */
 export function selfModification(draft: Draft): void {
   const { environment } = draft;
-  if (environment.modifiesPrivilege) return;
+  if (environment.modifiesPrivilege || !draft.modifiesItself) return;
   const ahead = 3 + environment.random.below(3);
   const item = draft.items.length + ahead;
-  const replacement = encode("xori", registerOf(environment, "free"), environment.random.below(32), environment.random.below(2048));
+  const replacement = encode(
+    "xori",
+    registerOf(environment, "free"),
+    environment.random.below(32),
+    environment.random.below(2048),
+  );
   const registers = take(draft, { item, base: codeBase(environment) }, BigInt(replacement));
   if (registers === undefined) return;
   const [address, value] = registers as [number, number];
   push(draft, encode("sw", value, 0, address), encode("fence.i"));
-  while (draft.items.length < item) push(draft, encode("addi", registerOf(environment, "free"), environment.random.below(32), 1));
-  push(draft, encode("add", registerOf(environment, "free"), environment.random.below(32), environment.random.below(32)));
+  while (draft.items.length < item)
+    push(draft, encode("addi", registerOf(environment, "free"), environment.random.below(32), 1));
+  push(
+    draft,
+    encode(
+      "add",
+      registerOf(environment, "free"),
+      environment.random.below(32),
+      environment.random.below(32),
+    ),
+  );
 }
 
 /** A store to a page-table entry, then SFENCE.VMA. */
@@ -222,7 +242,10 @@ function controlledValue(name: string, operation: string, environment: Environme
     case "satp": {
       if (!whole || !switchesTranslation) return undefined;
       const asid = BigInt(random.below(65536));
-      if (random.oneIn(4)) return mode === 3 ? 0n : (BigInt(random.pick([1, 7, 11, 15])) << 60n) | random.bits64() % (1n << 60n);
+      if (random.oneIn(4))
+        return mode === 3
+          ? 0n
+          : (BigInt(random.pick([1, 7, 11, 15])) << 60n) | (random.bits64() % (1n << 60n));
       // A root with nothing in it.
       const root = random.oneIn(8) ? Table.VECTOR : undefined;
       const scheme = random.pick(SCHEMES);
@@ -234,7 +257,19 @@ function controlledValue(name: string, operation: string, environment: Environme
 }
 
 const CONTROLLED = [
-  ...["mstatus", "mstatus", "sstatus", "sstatus", "mie", "sie", "mip", "sip", "medeleg", "mideleg", "mcounteren"],
+  ...[
+    "mstatus",
+    "mstatus",
+    "sstatus",
+    "sstatus",
+    "mie",
+    "sie",
+    "mip",
+    "sip",
+    "medeleg",
+    "mideleg",
+    "mcounteren",
+  ],
   ...["scounteren", "menvcfg", "senvcfg", "mepc", "sepc", "stvec", "stimecmp", "satp"],
 ];
 
@@ -262,7 +297,9 @@ export function pmpChange(draft: Draft): void {
   if (registers === undefined) return;
   const [cfg, ...rest] = registers as [number, ...number[]];
   // Everything stays allowed until the configuration is there.
-  rest.reverse().forEach((register, index) => push(draft, encode("csrrw", 0, csr(`pmpaddr${3 - index}`), register)));
+  rest
+    .reverse()
+    .forEach((register, index) => push(draft, encode("csrrw", 0, csr(`pmpaddr${3 - index}`), register)));
   push(draft, encode("csrrw", 0, csr("pmpcfg0"), cfg), encode("sfence.vma", 0, 0));
 }
 

@@ -3,7 +3,16 @@ import type { Random } from "../random.ts";
 const CORNERS: readonly bigint[] = [
   ...[0n, 1n, 2n, 3n, 7n, 8n, 31n, 32n, 63n, 64n, 0x7fn, 0x80n, 0xffn, 0x7fffn, 0x8000n, 0xffffn],
   ...[0x7fff_ffffn, 0x8000_0000n, 0xffff_ffffn, 1n << 32n, (1n << 63n) - 1n, 1n << 63n, (1n << 64n) - 1n],
-  ...[-2n, -128n, -129n, -0x8000n, -0x8000_0000n, -0x8000_0001n, 0x5555_5555_5555_5555n, 0xaaaa_aaaa_aaaa_aaaan],
+  ...[
+    -2n,
+    -128n,
+    -129n,
+    -0x8000n,
+    -0x8000_0000n,
+    -0x8000_0001n,
+    0x5555_5555_5555_5555n,
+    0xaaaa_aaaa_aaaa_aaaan,
+  ],
 ];
 
 /** A value for an integer register: corner cases, narrow and wide numbers. */
@@ -44,6 +53,9 @@ export function floatValue(random: Random): bigint {
     case 2:
       return random.bits64();
     default:
-      return (random.oneIn(12) ? random.bits64() & ~0xffff_ffffn : 0xffff_ffff_0000_0000n) | floatBits(random, 8n, 23n);
+      return (
+        (random.oneIn(12) ? random.bits64() & ~0xffff_ffffn : 0xffff_ffff_0000_0000n) |
+        floatBits(random, 8n, 23n)
+      );
   }
 }
