@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+export { type HttpDisk, type HttpDiskOptions, type HttpDiskStats, httpDisk } from "./http.ts";
 export { type MemoryDisk, type MemoryDiskOptions, type MemoryDiskStats, memoryDisk } from "./memory.ts";
 export { type Overlay, type OverlayOptions, type OverlayStats, overlay } from "./overlay.ts";
 export { type ReadOnlyViewOptions, readOnlyView } from "./read-only.ts";
