@@ -74,7 +74,8 @@ others() {
 
 # Ends all processes but the given ones, who ignore the first signal.
 quiet() {
-  kill -TERM -1 2>/dev/null
+  kill -KILL "$follower"
+  kill -TERM -1
   tenths=0
   while others "$@" && [ "$tenths" -lt 20 ]; do
     sleep 0.1
@@ -82,16 +83,18 @@ quiet() {
   done
   for place in /proc/[0-9]*; do
     case " 1 $* " in *" \${place#/proc/} "*) continue ;; esac
-    [ -e "$place/exe" ] && kill -KILL "\${place#/proc/}" 2>/dev/null
+    [ -e "$place/exe" ] && kill -KILL "\${place#/proc/}"
   done
-}
+} 2>/dev/null
 
-# Makes the disk whole and switches the machine off.
+# Makes the disks whole and switches the machine off.
 off() {
   cd /
   sync
   exec <&- >/dev/null 2>&1
-  umount -a -r -t notmpfs,nodevtmpfs,noproc,nosysfs
+  while read -r source place rest; do
+    case $source in /dev/*) [ "$place" = / ] || umount "$place" || mount -o remount,ro "$place" ;; esac
+  done </proc/mounts
   mount -o remount,ro /
   sync
   echo "exit $1" >&8
@@ -120,6 +123,7 @@ relay_err=$!
 echo "$relay_out" >relay-1
 echo "$relay_err" >relay-2
 follow &
+follower=$!
 # A subshell, so that what the shell itself says about the command's end does not get among its output.
 (exec setsid sh -c 'echo $$ >session; cd || cd /; exec "$SHELL" -c "$1"' sh "$command" <in >out 2>err 8>&-)
 status=$?
@@ -134,6 +138,7 @@ const SHELL = `
 exec <>"$terminal" >&0 2>&0
 stty sane rows "$rows" cols "$columns" 2>/dev/null
 follow &
+follower=$!
 echo up >&8
 setsid -c sh -c 'echo $$ >session; cd || cd /; exec "$SHELL" -l' 8>&-
 status=$?

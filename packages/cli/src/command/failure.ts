@@ -34,7 +34,7 @@ export function exitCodeOf(thrown: unknown): number {
 /** One line (or few) for a person about whatever was thrown; `verbose` adds stacks and causes. */
 export function describeFailure(thrown: unknown, verbose: boolean): string {
   if (!(thrown instanceof Error)) return String(thrown);
-  if (!verbose) return thrown.message;
+  if (!verbose || thrown.name === "Interruption") return thrown.message;
   const { code } = thrown as { code?: unknown };
   const lines = [thrown.stack ?? thrown.message];
   if (code !== undefined) lines[0] = `${lines[0]}\n    code ${String(code)}`;

@@ -22,8 +22,8 @@ export interface Ended {
 
 /** What a process is given. */
 export interface Given {
-  /** Standard input; none (end of file at once) by default. */
-  readonly input?: string | Uint8Array | undefined;
+  /** Standard input; none (end of file at once) by default. With null it stays open, for `onoutput` to write to. */
+  readonly input?: string | Uint8Array | null | undefined;
   readonly env?: Readonly<Record<string, string>>;
   /** Seconds until it is killed; 120 by default. */
   readonly seconds?: number;
@@ -52,7 +52,7 @@ export function runToEnd(program: string, args: readonly string[], given: Given 
   });
   // A command that does not read its input is no failure of the test.
   child.stdin.on("error", () => {});
-  child.stdin.end(given.input ?? "");
+  if (given.input !== null) child.stdin.end(given.input ?? "");
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code, signal) => {
