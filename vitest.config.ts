@@ -4,31 +4,33 @@ import { configDefaults, type ViteUserConfig } from "vitest/config";
 const condition = "@isomorph/source";
 const resolve = { conditions: [condition, "module", "browser", "development|production"] };
 
+/** Test files that run in Node, each in a process of its own. */
+function inNode(name: string, include: string[]) {
+  return {
+    extends: true,
+    ssr: {
+      resolve: {
+        conditions: [condition, "module", "node", "development|production"],
+        externalConditions: [condition],
+      },
+    },
+    test: {
+      name,
+      include,
+      exclude: [...configDefaults.exclude, "**/*.browser.test.ts"],
+      environment: "node",
+      pool: "forks",
+    },
+  } as const;
+}
+
 const config: ViteUserConfig = {
   test: {
     reporters: ["default", "./scripts/count-reporter.ts"],
     testTimeout: 30_000,
     projects: [
-      {
-        extends: true,
-        ssr: {
-          resolve: {
-            conditions: [condition, "module", "node", "development|production"],
-            externalConditions: [condition],
-          },
-        },
-        test: {
-          name: "node",
-          include: [
-            "{packages,apps}/*/test/**/*.test.ts",
-            "{bench,docs}/test/**/*.test.ts",
-            "test/**/*.test.ts",
-          ],
-          exclude: [...configDefaults.exclude, "**/*.browser.test.ts"],
-          environment: "node",
-          pool: "forks",
-        },
-      },
+      inNode("node", ["{packages,apps}/*/test/**/*.test.ts", "{bench,docs}/test/**/*.test.ts"]),
+      inNode("house", ["test/**/*.test.ts"]),
       {
         extends: true,
         resolve,
