@@ -1,6 +1,6 @@
 import { buildImage } from "./image.ts";
 import { RAM_BASE, RECORD_BYTES, RECORDS } from "./layout.ts";
-import { type Outcome, runOurs, runQemu } from "./machines.ts";
+import type { Machine, Outcome } from "./outcome.ts";
 import {
   type Difference,
   describeDifferences,
@@ -9,25 +9,6 @@ import {
   differences,
 } from "./report.ts";
 import { type Sequence, withoutItems } from "./sequence.ts";
-
-/** A machine that runs an image. */
-export interface Machine {
-  readonly name: string;
-  run(image: Uint8Array): Promise<Outcome>;
-}
-
-export const qemu: Machine = { name: "QEMU", run: runQemu };
-
-export const interpreter: Machine = {
-  name: "interpreter",
-  run: async (image) => runOurs(image, { translationThreshold: 0, passes: 1 }),
-};
-
-/** Translates what is reached once; the first pass finds it, the second one runs it. */
-export const translator: Machine = {
-  name: "translator",
-  run: async (image) => runOurs(image, { translationThreshold: 1, passes: 2 }),
-};
 
 /** The first sequence that ended differently, and how. */
 function firstDifference(

@@ -57,6 +57,11 @@ export interface Environment {
    */
   readonly modifiesPrivilege: boolean;
   /**
+   * The size of every LR and SC. QEMU 7.2 may store, and say that it failed, for an SC.W after an LR.D; whether that
+   * succeeds is free (unprivileged specification, section 13.2).
+   */
+  readonly reservationSize: "w" | "d";
+  /**
    * Whether there are PMP entries over parts of the data. No access crosses a page then: QEMU 7.2 checks it as one and
    * reports its start.
    */
@@ -107,6 +112,7 @@ export function makeEnvironment(random: Random, codePhysical: number): Environme
     holes: random.oneIn(4),
     interrupts,
     protects,
+    reservationSize: random.pick(["w", "d"] as const),
     modifiesPrivilege: mode === 3 && random.oneIn(2),
     switchesTranslation,
   };

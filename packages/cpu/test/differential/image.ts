@@ -31,7 +31,7 @@ export function codeAddress(index: number): number {
 export function buildImage(sequences: readonly Sequence[]): Uint8Array {
   if (sequences.length > MAX_RECORDS) throw new RangeError(`${sequences.length} sequences do not fit`);
   const end = RECORDS + sequences.length * RECORD_BYTES;
-  const bytes = new Uint8Array(end - RAM_BASE);
+  const bytes = new Uint8Array(Math.ceil((end - RAM_BASE) / 4096) * 4096);
   const view = new DataView(bytes.buffer);
   const put = (address: number, value: bigint): void =>
     view.setBigUint64(address - RAM_BASE, BigInt.asUintN(64, value), true);
@@ -84,9 +84,9 @@ function writeRecord(
   put(record + Input.S_VECTOR, csrs.stvec & ~3n);
   put(record + Input.TRAPS_LEFT, BigInt(MAX_TRAPS));
   put(record + Input.WINDOW_COUNT, BigInt(windows.length));
-  INPUT_CSRS.forEach((name, n) => put(record + Input.CSRS + 8 * n, csrs[name]));
-  x.forEach((value, n) => put(record + Input.X + 8 * n, initialNumber(value, sequence)));
-  f.forEach((value, n) => put(record + Input.F + 8 * n, value));
+  for (const [n, name] of INPUT_CSRS.entries()) put(record + Input.CSRS + 8 * n, csrs[name]);
+  for (const [n, value] of x.entries()) put(record + Input.X + 8 * n, initialNumber(value, sequence));
+  for (const [n, value] of f.entries()) put(record + Input.F + 8 * n, value);
   windows.forEach(({ address, value }, n) => {
     put(record + Input.WINDOWS + 16 * n, BigInt(address));
     put(record + Input.WINDOWS + 16 * n + 8, value);

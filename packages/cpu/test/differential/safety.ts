@@ -63,8 +63,10 @@ export function safeWord(word: number, environment: Environment): boolean {
   return safeBase(word, syntax, environment) && safeDestination(word, instruction, environment);
 }
 
-/** Atomics stay where there is memory; see {@link Environment.holes}. */
-function safeAtomic(word: number, name: string, { holes, roles, scheme, mode }: Environment): boolean {
+/** Atomics stay where there is memory, and LR and SC have one size; see {@link Environment}. */
+function safeAtomic(word: number, name: string, environment: Environment): boolean {
+  const { holes, roles, scheme, mode, reservationSize } = environment;
+  if (/^(lr|sc)\./.test(name) && !name.endsWith(reservationSize)) return false;
   if (name.startsWith("lr.")) return true;
   if (holes) return false;
   return roles[FIELDS.rs1.decode(word)] === "pointer" || (scheme !== undefined && mode !== 3);

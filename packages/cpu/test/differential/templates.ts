@@ -80,22 +80,19 @@ export function branchForward(draft: Draft): void {
   const { random } = environment;
   const rs1 = random.below(32);
   const short = 8 + random.below(8);
-  switch (random.below(6)) {
-    case 0:
-      return forward(draft, 2, (distance) => encode("c.j", distance));
-    case 1: {
-      const name = random.pick(["c.beqz", "c.bnez"]);
-      return forward(draft, 2, (distance) => encode(name, short, distance));
-    }
-    case 2: {
-      const rd = random.oneIn(2) ? 0 : registerOf(environment, "free");
-      return forward(draft, 4, (distance) => encode("jal", rd, distance));
-    }
-    default: {
-      const name = random.pick(["beq", "bne", "blt", "bge", "bltu", "bgeu"]);
-      const rs2 = random.oneIn(4) ? rs1 : random.below(32);
-      return forward(draft, 4, (distance) => encode(name, rs1, rs2, distance));
-    }
+  const kind = random.below(6);
+  if (kind === 0) {
+    forward(draft, 2, (distance) => encode("c.j", distance));
+  } else if (kind === 1) {
+    const name = random.pick(["c.beqz", "c.bnez"]);
+    forward(draft, 2, (distance) => encode(name, short, distance));
+  } else if (kind === 2) {
+    const rd = random.oneIn(2) ? 0 : registerOf(environment, "free");
+    forward(draft, 4, (distance) => encode("jal", rd, distance));
+  } else {
+    const name = random.pick(["beq", "bne", "blt", "bge", "bltu", "bgeu"]);
+    const rs2 = random.oneIn(4) ? rs1 : random.below(32);
+    forward(draft, 4, (distance) => encode(name, rs1, rs2, distance));
   }
 }
 
@@ -142,7 +139,7 @@ export function loop(draft: Draft): void {
 export function reservation(draft: Draft): void {
   const { environment } = draft;
   const { random } = environment;
-  const size = random.pick(["w", "d"]);
+  const size = environment.reservationSize;
   if (environment.holes) return;
   const address = registerOf(environment, "pointer");
   const free = (): number => registerOf(environment, "free");
@@ -296,10 +293,8 @@ export function pmpChange(draft: Draft): void {
   const registers = take(draft, configuration, ...addresses);
   if (registers === undefined) return;
   const [cfg, ...rest] = registers as [number, ...number[]];
-  // Everything stays allowed until the configuration is there.
-  rest
-    .reverse()
-    .forEach((register, index) => push(draft, encode("csrrw", 0, csr(`pmpaddr${3 - index}`), register)));
+  for (const [index, register] of rest.entries())
+    push(draft, encode("csrrw", 0, csr(`pmpaddr${index}`), register));
   push(draft, encode("csrrw", 0, csr("pmpcfg0"), cfg), encode("sfence.vma", 0, 0));
 }
 
