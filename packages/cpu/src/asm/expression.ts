@@ -22,7 +22,7 @@ export interface Expression {
 type Evaluate = (scope: Scope) => bigint;
 
 /** The upper 20 bits of a 32-bit value whose low 12 bits are added sign-extended. */
-export function high20(value: bigint): bigint {
+function high20(value: bigint): bigint {
   return ((value + 0x800n) >> 12n) & 0xfffffn;
 }
 

@@ -66,7 +66,7 @@ export function planElf(bytes: Uint8Array, memory: MemoryRange, kind: ImageKind)
 
 /**
  * The values of the named symbols of an ELF64 file, from its symbol table; a name that the file does not define is
- * missing from the result, and so are all where there is no symbol table. Throws as {@link planElf} does on a file that
+ * missing from the result, and so are all where there is no symbol table. Throws an image error on a file that
  * is not ELF64 for RISC-V.
  */
 export function elfSymbols(bytes: Uint8Array, names: readonly string[]): Map<string, number> {

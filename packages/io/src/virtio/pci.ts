@@ -231,7 +231,7 @@ export class VirtioPci implements PciFunction {
   }
 }
 
-/** Puts a virtio device on the PCI transport, for {@link PciHost.add}. */
+/** Puts a virtio device on the PCI transport, for `add` of a PCI host. */
 export function virtioPci(slot: TransportSlot, device: VirtioDevice): VirtioPci {
   return new VirtioPci(slot, device);
 }
