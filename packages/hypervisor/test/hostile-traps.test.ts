@@ -211,6 +211,25 @@ describe("stopping", () => {
     expect(await vm.run({ maxInstructions: 10 })).toEqual({ reason: "instruction-limit" });
   });
 
+  it("and resetting work while paused, and the machine stays paused", async () => {
+    await using vm = await createVm({ cpu: tiers[0].cpu, memory: 8 << 20, kernel: kernelOf("1: j 1b") });
+    const done = vm.run();
+    vm.pause();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    vm.reset();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(vm.counters()["vm.resets"]).toBe(1);
+    const { "vm.instructions": before } = vm.counters();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(vm.counters()["vm.instructions"]).toBe(before);
+    await vm.stop();
+    expect(await done).toEqual({ reason: "stopped" });
+    const again = vm.run({ maxInstructions: 100 });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    vm.resume();
+    expect(await again).toEqual({ reason: "instruction-limit" });
+  });
+
   it("by close ends a guest that resets without end", async () => {
     const vm = await createVm({ cpu: tiers[0].cpu, memory: 8 << 20, kernel: kernelOf(sbi.reboot) });
     const done = vm.run();

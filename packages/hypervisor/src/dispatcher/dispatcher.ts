@@ -85,7 +85,8 @@ export class Dispatcher implements HartScheduler {
   #instructions = 0;
   #instructionLimit = Number.POSITIVE_INFINITY;
   #outcome: VmOutcome | undefined;
-  #resumed: Promise<void> | undefined;
+  #isPaused = false;
+  /** Ends the wait for the end of a pause, while there is one. */
   #resume: (() => void) | undefined;
 
   constructor(options: DispatcherOptions) {
@@ -176,35 +177,34 @@ export class Dispatcher implements HartScheduler {
 
   /** No hart runs and time stands still until {@link resume}. */
   pause(): void {
-    if (this.#resumed !== undefined) return;
-    this.#resumed = new Promise((resolve) => {
-      this.#resume = resolve;
-    });
+    if (this.#isPaused) return;
+    this.#isPaused = true;
     this.#clock.pause();
     this.#harts[this.#running]?.requestExit();
     this.#eventLoop.wake();
   }
 
   resume(): void {
-    if (this.#resumed === undefined) return;
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
     this.#clock.resume();
     this.#resume?.();
-    this.#resumed = undefined;
-    this.#resume = undefined;
   }
 
   async #loop(): Promise<VmOutcome> {
     const { counters } = this;
     let lastYield = this.#eventLoop.now();
     for (;;) {
-      if (this.#resumed !== undefined && this.#outcome === undefined) {
-        await this.#resumed;
+      if (this.#isPaused && this.#outcome === undefined) {
+        await new Promise<void>((resolve) => {
+          this.#resume = resolve;
+        });
         continue;
       }
       counters.turns++;
       const isIdle = this.#turn();
       if (this.#outcome !== undefined) return this.#outcome;
-      if (this.#resumed !== undefined) continue;
+      if (this.#isPaused) continue;
       const now = this.#eventLoop.now();
       // A sleep that ends in a microtask gives the event loop no turn: it does not count as a yield.
       if (isIdle && now - lastYield < TURN_MS) {
@@ -224,7 +224,7 @@ export class Dispatcher implements HartScheduler {
     for (;;) {
       let didRun = false;
       for (let i = 0; i < count; i++) {
-        if (this.#outcome !== undefined || this.#resumed !== undefined) return false;
+        if (this.#outcome !== undefined || this.#isPaused) return false;
         const index = this.#next;
         this.#next = (index + 1) % count;
         const now = this.#clock.now();

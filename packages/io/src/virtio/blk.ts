@@ -26,7 +26,7 @@ import type { TransportSlot } from "./transport.ts";
 const CONFIG_SIZE = 60;
 const WRITEBACK = 32;
 const MAX_LOGGED = 8;
-/** Bytes that one notification moves at once; what is left of the queue waits for the event loop's next turn. */
+/** Bytes that are moved at once; what is left of the queues waits for the event loop's next turn. */
 const MAX_AT_ONCE = 64 << 20;
 
 /** How a {@link VirtioBlk} is set up. */
@@ -113,16 +113,11 @@ export class VirtioBlk implements VirtioDevice {
     this.#epoch++;
     this.#stale = this.#flying;
     this.#executor.abandon();
-    this.close();
+    clearTimeout(this.#postponed);
+    this.#postponed = undefined;
     this.#executor.writeThrough = false;
     this.#activation = undefined;
     this.#data.setUint8(WRITEBACK, 1);
-  }
-
-  /** Gives back what the device holds of its host. The backend stays open. */
-  close(): void {
-    clearTimeout(this.#postponed);
-    this.#postponed = undefined;
   }
 
   save(): SnapshotState {
@@ -180,6 +175,7 @@ export class VirtioBlk implements VirtioDevice {
   }
 
   #drain(queue: VirtioQueue): void {
+    if (this.#postponed !== undefined) return;
     this.#executor.movedAtOnce = 0;
     while (this.#flying < this.#limit && this.#stale === 0) {
       if (this.#executor.movedAtOnce >= MAX_AT_ONCE) {
@@ -259,7 +255,8 @@ export class VirtioBlk implements VirtioDevice {
 export function virtioBlk(options: VirtioBlkOptions): DeviceFactory<VirtioBlk> {
   return (slot: DeviceSlot) => {
     const device = new VirtioBlk(slot, options);
-    slot.defer(() => device.close());
+    // What the backend still has in flight must not reach the memory of a machine that is gone.
+    slot.defer(() => device.reset());
     return device;
   };
 }

@@ -199,7 +199,7 @@ export class VirtioConsole implements VirtioDevice, BytePort {
 
   #transmit(): void {
     const queue = this.#activation?.queues[TRANSMIT];
-    if (queue === undefined) return;
+    if (queue === undefined || this.#postponed !== undefined) return;
     let sent = 0;
     while (this.#host.room > 0) {
       if (sent >= MAX_AT_ONCE) {
