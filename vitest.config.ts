@@ -1,11 +1,11 @@
 import { playwright } from "@vitest/browser-playwright";
-import { configDefaults, type ViteUserConfig } from "vitest/config";
+import { configDefaults, type TestProjectConfiguration, type ViteUserConfig } from "vitest/config";
 
 const condition = "@isomorph/source";
 const resolve = { conditions: [condition, "module", "browser", "development|production"] };
 
 /** Test files that run in Node, each in a process of its own. */
-function inNode(name: string, include: string[]) {
+function inNode(name: string, include: string[]): TestProjectConfiguration {
   return {
     extends: true,
     ssr: {
@@ -21,7 +21,7 @@ function inNode(name: string, include: string[]) {
       environment: "node",
       pool: "forks",
     },
-  } as const;
+  };
 }
 
 const config: ViteUserConfig = {

@@ -4,7 +4,7 @@ import { buildDebianGuest, type DebianGuest } from "../../packages/cli/src/guest
 import type { Benchmark } from "./benchmark.ts";
 import { isomorph } from "./programs.ts";
 
-const cacheDir = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "isomorph");
+const cacheDir = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "isomorph");
 const commandLine = "console=ttyS0 rdinit=/bin/sh";
 /** What the shell of the initial RAM file system says when it has no terminal of its own: the boot is over. */
 const shellIsThere = "can't access tty";
