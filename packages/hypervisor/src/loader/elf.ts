@@ -57,6 +57,7 @@ export function planElf(bytes: Uint8Array, memory: MemoryRange, kind: ImageKind)
     if (distance < BigInt(size)) entry = gpa + Number(distance);
   }
   if (segments.length === 0) throw imageError(kind, "FORMAT", "is an ELF file with nothing to load");
+  checkApart(kind, segments);
   if (entry === undefined || entry % 2 !== 0) {
     const text = `is an ELF file whose entry point 0x${entryAddress.toString(16)} lies in none of its segments`;
     throw imageError(kind, "FORMAT", text);
@@ -154,6 +155,18 @@ function cutShort(kind: ImageKind, bytes: Uint8Array, needed: number): Error {
     : ", its headers say far more";
   const text = `is an ELF file that is cut short or damaged: ${bytesForMessage(bytes.length)}${rest}; copy it again`;
   return imageError(kind, "TRUNCATED", text);
+}
+
+/** Segments that overlap would leave open which one counts, and could make a small file fill memory many times. */
+function checkApart(kind: ImageKind, segments: readonly ImageSegment[]): void {
+  let previous: ImageSegment | undefined;
+  for (const segment of segments.toSorted((a, b) => a.gpa - b.gpa)) {
+    if (previous !== undefined && segment.gpa < previous.gpa + previous.size) {
+      const text = `is an ELF file with two segments for address 0x${segment.gpa.toString(16)}: damaged?`;
+      throw imageError(kind, "FORMAT", text);
+    }
+    previous = segment;
+  }
 }
 
 function checkPlace(kind: ImageKind, index: number, gpa: number, size: number, memory: MemoryRange): void {

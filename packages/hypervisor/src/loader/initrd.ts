@@ -49,8 +49,8 @@ function isNewcHeader(bytes: Uint8Array, at: number): boolean {
 }
 
 function hexField(bytes: Uint8Array, at: number): number {
-  const value = Number.parseInt(String.fromCharCode(...bytes.subarray(at, at + 8)), 16);
-  return Number.isNaN(value) ? Number.POSITIVE_INFINITY : value;
+  const digits = String.fromCharCode(...bytes.subarray(at, at + 8));
+  return /^[0-9a-f]{8}$/i.test(digits) ? Number.parseInt(digits, 16) : Number.POSITIVE_INFINITY;
 }
 
 function align4(value: number): number {
