@@ -23,6 +23,7 @@ export interface InterpreterOptions {
 }
 
 const PAGE_MASK = -4096;
+const PARCEL = 2;
 /** A page key that no host address has: code outside whole pages. */
 const NO_PAGE = 1;
 const TRAP_LOOP_LIMIT = 4096;
@@ -152,13 +153,9 @@ class InterpreterEmitter {
           });
           const run = code.let32(i32.load(state.get(), State.FETCH_RUN));
           end.set(i32.add(ip.get(), i32.sub(run.get(), 2)));
-          // Where less than the rest of the page may be executed, every branch asks again.
+          // A single parcel says nothing of the rest of the page, even where it is the last one: every branch asks again.
           this.#page.set(
-            code.select(
-              i32.and(ip.get(), PAGE_MASK),
-              i32.const(NO_PAGE),
-              i32.eq(i32.and(i32.add(ip.get(), run.get()), 4095), 0),
-            ),
+            code.select(i32.and(ip.get(), PAGE_MASK), i32.const(NO_PAGE), i32.ne(run.get(), PARCEL)),
           );
           // A translation would execute the rest of the page too.
           code.if(i32.eq(this.#page.get(), NO_PAGE), () => this.#skipLookup.set(i32.const(1)));

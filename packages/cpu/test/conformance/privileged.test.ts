@@ -216,6 +216,13 @@ describe.each(TIERS)("$name", (tier) => {
       expect(run("nop", { mode: "machine", setup: "csrw pmpcfg0, zero" }).cause).toBe("completed");
     });
 
+    test("section 3.7.1: a branch in the last parcel of a page that an entry divides is checked as well", () => {
+      const setup = `la t0, denied\n srli t0, t0, 2\n csrw pmpaddr0, t0\n li t0, -1\n csrw pmpaddr1, t0\n li t0, 0x1f18\n csrw pmpcfg0, t0`;
+      const body = `j last\n .zero 3004\n denied: nop\n nop\n j done\n .zero 1074\n last: c.j denied`;
+      const ending = run(body, { mode: "user", setup });
+      expect([ending.cause, ending.offset]).toEqual([FETCH_ACCESS, 3008]);
+    });
+
     test("section 3.7.2: page tables are reached with the rights of S-mode", () => {
       const page = 0x4000_0000;
       const tables = 0x8008_0000;
