@@ -38,10 +38,10 @@ export interface OpenPage {
 
 /** Builds the page as `vite build` does, into a folder that `close` removes, and starts Chromium. */
 export async function openPlayground(): Promise<Playground> {
+  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
   const outDir = await mkdtemp(join(tmpdir(), "isomorph-playground-"));
   const config: InlineConfig = { root, configFile: join(root, "vite.config.ts"), logLevel: "warn" };
   await build({ ...config, build: { outDir, emptyOutDir: true } });
-  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
   const servers: PreviewServer[] = [];
 
   return {
