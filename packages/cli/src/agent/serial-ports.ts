@@ -1,5 +1,4 @@
 import type {
-  DeviceFactory,
   SnapshotState,
   SnapshotValue,
   VirtioActivation,
@@ -92,7 +91,7 @@ export class SerialPorts implements VirtioDevice {
 
   restore(state: SnapshotState): void {
     if (state.version !== 1) {
-      const message = `serialPorts: version ${state.version} of a snapshot is unknown`;
+      const message = `serial ports: version ${state.version} of a snapshot is unknown`;
       throw Object.assign(new Error(message), { code: "ERR_SNAPSHOT_VERSION" });
     }
     const ports = Array.isArray(state.ports) ? (state.ports as readonly SnapshotValue[]) : [];
@@ -219,9 +218,4 @@ function fill(segments: readonly VirtioSegment[], source: Uint8Array): number {
     done += part.length;
   }
   return done;
-}
-
-/** Configures {@link SerialPorts} with one port for each name. */
-export function serialPorts(names: readonly string[]): DeviceFactory<SerialPorts> {
-  return () => new SerialPorts(names);
 }

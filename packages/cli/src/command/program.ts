@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import type { GuestBuildOptions } from "../guest-command.ts";
-import type { RunCommandOptions } from "../run/run-command.ts";
+import type { RunCommandOptions } from "../run/options.ts";
 import type { StartOptions } from "../start/start-command.ts";
 import {
   integer,

@@ -109,7 +109,7 @@ export function copyGuestRoot(guest: DebianGuest, path: string, signal?: AbortSi
 
 /** Names everything but the packages' versions that decides what a guest is. */
 function recipeDigest(size: number): string {
-  return sha256Text(JSON.stringify({ ...recipe, size })).slice(0, 16);
+  return sha256Text(JSON.stringify({ ...recipe, revision: recipe.RECIPE_REVISION, size })).slice(0, 16);
 }
 
 async function findGuest(

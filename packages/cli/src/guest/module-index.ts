@@ -56,7 +56,7 @@ const HAS_CHILDREN = 0x2000_0000;
  * prefix, the range of its children's first characters with a reference for each, and its values; a
  * reference is the node's offset with flags for the parts that it has.
  */
-export function buildIndex(entries: readonly (readonly [key: string, value: string])[]): Uint8Array {
+function buildIndex(entries: readonly (readonly [key: string, value: string])[]): Uint8Array {
   const root: IndexNode = { prefix: "", children: new Map(), values: [] };
   for (const [priority, [key, value]] of entries.entries()) {
     // The form has room for ASCII only; nothing else could be looked up.

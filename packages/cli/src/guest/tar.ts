@@ -125,7 +125,7 @@ export function createTarReader(
 }
 
 /** The form that {@link TarHeader.path} has. */
-export function normalizeTarPath(path: string): string {
+function normalizeTarPath(path: string): string {
   return path
     .split("/")
     .filter((part) => part !== "" && part !== ".")

@@ -3,7 +3,7 @@ import { CommandError } from "../command/failure.ts";
 import { createProgress } from "../command/progress.ts";
 import { demoDisk, demoKernel, demoStarts } from "../demo/index.ts";
 import { runSession } from "../machine/session.ts";
-import type { RunCommandOptions } from "./run-command.ts";
+import type { RunCommandOptions } from "./options.ts";
 
 /** The built-in guest with a disk in memory. Fails unless the disk shows that the guest was there. */
 export async function runDemo(options: RunCommandOptions): Promise<number> {

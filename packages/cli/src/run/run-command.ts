@@ -1,44 +1,14 @@
 import type { BlockBackend } from "@isomorph/interface";
 import { UsageError } from "../command/failure.ts";
 import { createProgress } from "../command/progress.ts";
-import type { DiskSpec } from "../command/values.ts";
 import { closeDisks, openDisk } from "../machine/disks.ts";
 import { readImage } from "../machine/files.ts";
 import type { MachineConfig } from "../machine/machine.ts";
-import { type ConsoleDevice, runSession, type SessionMode } from "../machine/session.ts";
+import { runSession, type SessionMode } from "../machine/session.ts";
 import { runDemo } from "./demo.ts";
 import { imageErrors } from "./image-errors.ts";
+import type { RunCommandOptions } from "./options.ts";
 import { runTestProgram } from "./test-program.ts";
-
-/** The options of `isomorph run`, as they were parsed. */
-export interface RunCommandOptions {
-  readonly kernel?: string | undefined;
-  readonly initrd?: string | undefined;
-  readonly firmware?: string | undefined;
-  readonly append?: string | undefined;
-  readonly disk: readonly DiskSpec[];
-  readonly memory: number;
-  readonly harts: number;
-  readonly transport: "pci" | "mmio";
-  readonly clock: "host" | "instructions";
-  readonly rngSeed?: Uint8Array | undefined;
-  readonly net: "none" | "loopback-hub";
-  readonly console: ConsoleDevice;
-  readonly escape: number | undefined;
-  readonly exec?: string | undefined;
-  /** False with `--no-tty`. */
-  readonly tty: boolean;
-  /** False with `--no-reboot`. */
-  readonly reboot: boolean;
-  readonly demo?: boolean | undefined;
-  readonly htif?: boolean | undefined;
-  readonly signature?: string | undefined;
-  readonly signatureGranularity: 1 | 2 | 4 | 8 | 16;
-  readonly translateAfter?: number | undefined;
-  readonly timeout?: number | undefined;
-  readonly verbose?: boolean | undefined;
-  readonly stats?: boolean | undefined;
-}
 
 /** `isomorph run`. @param program - The ELF file that was given without an option. */
 export async function runCommand(program: string | undefined, options: RunCommandOptions): Promise<number> {

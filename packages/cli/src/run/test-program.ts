@@ -7,7 +7,7 @@ import { buildMachine } from "../machine/machine.ts";
 import { Supervisor } from "../machine/run-machine.ts";
 import { statsText } from "../machine/stats.ts";
 import { imageErrors } from "./image-errors.ts";
-import type { RunCommandOptions } from "./run-command.ts";
+import type { RunCommandOptions } from "./options.ts";
 
 /**
  * Runs a test program by the conventions of riscv-tests and riscv-arch-test: an ELF file that starts in M-mode, ends by a
@@ -55,10 +55,12 @@ export async function runTestProgram(path: string, options: RunCommandOptions): 
         throw new CommandError(`--signature ${signature}: ${hostReason(error)}`, { cause: error });
       });
     }
-    if (outcome.code !== 0 && options.verbose === true) {
+    const exitCode = guestExitCode(outcome.code);
+    // Test environments report unexpected traps by numbers that an exit code has no room for.
+    if (outcome.code !== 0 && (options.verbose === true || exitCode !== outcome.code)) {
       progress.say(`${path}: failed with code ${outcome.code}`);
     }
-    return guestExitCode(outcome.code);
+    return exitCode;
   } finally {
     if (options.stats === true) process.stderr.write(statsText(vm, startedAt));
     await vm.close();

@@ -76,7 +76,7 @@ export interface Environment {
 }
 
 /** Physical addresses where the `virt` board has nothing. */
-export const HOLES: readonly number[] = [0x6_0000, 0x9000_0000, 0x2_0000_0000];
+const HOLES: readonly number[] = [0x6_0000, 0x9000_0000, 0x2_0000_0000];
 
 /** Makes an environment for the code at a physical address. */
 export function makeEnvironment(random: Random, codePhysical: number): Environment {
@@ -104,7 +104,7 @@ export function makeEnvironment(random: Random, codePhysical: number): Environme
     roles,
     x: roles.map((role) => (role === "zero" ? 0n : integerValue(random))),
     f: Array.from({ length: 32 }, () => floatValue(random)),
-    csrs: makeCsrs(random, mode, scheme, { switchesTranslation, interrupts, protects, virtual }),
+    csrs: makeCsrs(random, mode, scheme, { switchesTranslation, interrupts, virtual }),
     mstatus: makeMstatus(random, mode),
     windows: [],
     pages: [],
@@ -121,6 +121,11 @@ export function makeEnvironment(random: Random, codePhysical: number): Environme
     if (role === "pointer") environment.x[register] = pointer(environment);
     if (role === "wild") environment.x[register] = wildAddress(environment);
   });
+  if (protects) {
+    const { configuration, addresses } = pmpValues(environment);
+    const [pmpaddr0, pmpaddr1, pmpaddr2, pmpaddr3] = addresses;
+    Object.assign(environment.csrs, { pmpaddr0, pmpaddr1, pmpaddr2, pmpaddr3, pmpcfg0: configuration });
+  }
   return environment;
 }
 
@@ -174,13 +179,19 @@ export function delegation(random: Random, fetchFaults: boolean): bigint {
 }
 
 /** Four PMP entries: three over parts of the data, and one that allows everything. */
-export function pmpValues(random: Random): {
+export function pmpValues({ random, windows }: Environment): {
   configuration: bigint;
   addresses: [bigint, bigint, bigint, bigint];
 } {
   const address = (): bigint => {
-    const start = BigInt(SCRATCH + 8 * random.below(512 * SCRATCH_PAGES)) >> 2n;
-    const ones = (1n << BigInt(random.below(12))) - 1n;
+    // Mostly where the sequence has data, so that accesses come near the ends.
+    const data = windows.filter((window) => window.address >= SCRATCH);
+    const place =
+      data.length === 0 || random.oneIn(4)
+        ? SCRATCH + 8 * random.below(512 * SCRATCH_PAGES)
+        : random.pick(data).address + 4 * (random.below(5) - 2);
+    const start = BigInt(Math.max(SCRATCH, place)) >> 2n;
+    const ones = (1n << BigInt(random.below(random.pick([2, 12])))) - 1n;
     return random.oneIn(6) ? BigInt(Table.DATA) >> 2n : (start & ~ones) | (ones >> 1n);
   };
   const entry = (): bigint => {
@@ -208,16 +219,12 @@ function makeCsrs(
   {
     switchesTranslation,
     interrupts,
-    protects,
     virtual,
-  }: Pick<Environment, "switchesTranslation" | "interrupts" | "protects"> & {
+  }: Pick<Environment, "switchesTranslation" | "interrupts"> & {
     virtual: (low: bigint) => bigint;
   },
 ): Record<InputCsr, bigint> {
   const vector = scheme === undefined ? BigInt(S_VECTOR) : virtual(slotAddress(Level1Slot.VECTOR));
-  const pmp = protects
-    ? pmpValues(random)
-    : { configuration: 0x1fn, addresses: [(1n << 54n) - 1n, 0n, 0n, 0n] as const };
   const asid = random.oneIn(2) ? 0n : BigInt(random.below(65536));
   return {
     menvcfg: MENVCFG_BASE | environmentControls(random),
@@ -229,11 +236,11 @@ function makeCsrs(
     mideleg: random.oneIn(2) ? 0n : someBits(random, SUPERVISOR_INTERRUPTS, 2),
     mie: random.oneIn(3) ? someBits(random, interrupts, 2) : 0n,
     mip: random.oneIn(3) ? someBits(random, [1, 9], 2) : 0n,
-    pmpaddr0: pmp.addresses[0],
-    pmpaddr1: pmp.addresses[1],
-    pmpaddr2: pmp.addresses[2],
-    pmpaddr3: pmp.addresses[3],
-    pmpcfg0: pmp.configuration,
+    pmpaddr0: (1n << 54n) - 1n,
+    pmpaddr1: 0n,
+    pmpaddr2: 0n,
+    pmpaddr3: 0n,
+    pmpcfg0: 0x1fn,
     stvec: vector | BigInt(random.below(2)),
     sepc: random.bits64() & ~1n,
     scause: integerValue(random),
@@ -258,7 +265,7 @@ function makeMstatus(random: Random, mode: number): bigint {
 }
 
 /** Flags of a leaf: mostly usable from `user` or supervisor code, else any. */
-export function leafFlags(random: Random, user: boolean, code: boolean): number {
+function leafFlags(random: Random, user: boolean, code: boolean): number {
   if (random.oneIn(code ? 25 : 4)) return random.bits() & 0xff & ~(random.oneIn(2) ? Pte.A | Pte.D : 0);
   const { V, R, W, X, U, A, D } = Pte;
   const base = V | (user ? U : 0) | (random.oneIn(6) ? 0 : A | D);

@@ -55,7 +55,7 @@ function fieldValue(field: FieldName, instruction: Instruction, environment: Env
 }
 
 /** The instruction with random operands. */
-export function randomOperands(instruction: Instruction, environment: Environment): number {
+function randomOperands(instruction: Instruction, environment: Environment): number {
   let word = instruction.match;
   if (instruction.syntax.includes("{aqrl}")) word |= FIELDS.aqrl.encode(environment.random.below(4));
   for (const field of instruction.fields) {

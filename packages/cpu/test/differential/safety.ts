@@ -25,7 +25,7 @@ function unstable(name: string): boolean {
 }
 
 /** Whether a CSR instruction with a source of any value does the same on QEMU and leaves the harness in control. */
-export function safeCsrAccess(word: number, { mode }: Environment): boolean {
+function safeCsrAccess(word: number, { mode }: Environment): boolean {
   const address = FIELDS.csr.decode(word);
   const operation = (word >>> 12) & 3;
   const immediate = (word & 0x4000) !== 0;

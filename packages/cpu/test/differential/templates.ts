@@ -148,7 +148,11 @@ export function reservation(draft: Draft): void {
     const store = encode(random.pick(["sb", "sw", "sd"]), random.below(32), random.below(9), address);
     push(draft, random.oneIn(3) ? store : straightInstruction(environment));
   }
-  push(draft, encode(`sc.${size}${random.pick(["", ".rl", ".aqrl"])}`, free(), random.below(32), address));
+  const conditional = `sc.${size}${random.pick(["", ".rl", ".aqrl"])}`;
+  // A second one fails.
+  for (let count = random.oneIn(4) ? 2 : 1; count > 0; count--) {
+    push(draft, encode(conditional, free(), random.below(32), address));
+  }
 }
 
 /** A store over an instruction further on, then `fence.i`. */
@@ -288,7 +292,7 @@ export function controlledCsrWrite(draft: Draft): void {
 
 /** New PMP entries, and the fence that they need. */
 export function pmpChange(draft: Draft): void {
-  const { configuration, addresses } = pmpValues(draft.environment.random);
+  const { configuration, addresses } = pmpValues(draft.environment);
   if (draft.environment.mode !== 3 || !draft.environment.protects) return;
   const registers = take(draft, configuration, ...addresses);
   if (registers === undefined) return;

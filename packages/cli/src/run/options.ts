@@ -1,0 +1,32 @@
+import type { DiskSpec } from "../command/values.ts";
+import type { ConsoleDevice } from "../machine/session.ts";
+
+/** The options of `isomorph run`, as they were parsed. */
+export interface RunCommandOptions {
+  readonly kernel?: string | undefined;
+  readonly initrd?: string | undefined;
+  readonly firmware?: string | undefined;
+  readonly append?: string | undefined;
+  readonly disk: readonly DiskSpec[];
+  readonly memory: number;
+  readonly harts: number;
+  readonly transport: "pci" | "mmio";
+  readonly clock: "host" | "instructions";
+  readonly rngSeed?: Uint8Array | undefined;
+  readonly net: "none" | "loopback-hub";
+  readonly console: ConsoleDevice;
+  readonly escape: number | undefined;
+  readonly exec?: string | undefined;
+  /** False with `--no-tty`. */
+  readonly tty: boolean;
+  /** False with `--no-reboot`. */
+  readonly reboot: boolean;
+  readonly demo?: boolean | undefined;
+  readonly htif?: boolean | undefined;
+  readonly signature?: string | undefined;
+  readonly signatureGranularity: 1 | 2 | 4 | 8 | 16;
+  readonly translateAfter?: number | undefined;
+  readonly timeout?: number | undefined;
+  readonly verbose?: boolean | undefined;
+  readonly stats?: boolean | undefined;
+}
