@@ -30,6 +30,7 @@ interface Translation {
   /** Host addresses of the code it was made from: all lie in one page. */
   readonly start: number;
   readonly end: number;
+  readonly instructions: number;
 }
 
 /** Hot blocks that are compiled together at once: a module costs as much as some ten functions in it. */
@@ -38,6 +39,8 @@ const BATCH = 24;
 const PATIENCE = 3;
 /** Regions at once; above it all are dropped and the hot ones come back. */
 const MAX_REGIONS = 16384;
+/** Guest instructions in them, as regions may overlap: what bounds the memory that their code takes of the host. */
+const MAX_INSTRUCTIONS = 1 << 20;
 /** Writes to a page beside its translated code, after which the page counts as data. */
 const MAX_MISSES = 256;
 
@@ -56,6 +59,8 @@ export class Translator {
   #pending: number[] = [];
   /** Calls of {@link flush} since the oldest of {@link #pending} was asked for. */
   #waited = 0;
+  /** Guest instructions in all translations. */
+  #instructions = 0;
   #counters = {
     regions: 0,
     regionsTranslated: 0,
@@ -98,7 +103,9 @@ export class Translator {
       if (region !== undefined) regions.push({ entry, region });
     }
     if (regions.length === 0) return;
-    if (this.#byEntry.size + regions.length > MAX_REGIONS) this.#dropAll();
+    if (this.#byEntry.size + regions.length > MAX_REGIONS || this.#instructions > MAX_INSTRUCTIONS) {
+      this.#dropAll();
+    }
     this.#install(regions);
   }
 
@@ -119,8 +126,8 @@ export class Translator {
       const index = this.#free.pop() ?? table.grow(1);
       module.element(index, [target]);
       const end = Math.max(...region.blocks.map((block) => block.end));
-      installed.push({ index, entry, start: entry, end });
-      this.#counters.instructionsTranslated += region.blocks.reduce((n, b) => n + b.instructions.length, 0);
+      const instructions = region.blocks.reduce((n, b) => n + b.instructions.length, 0);
+      installed.push({ index, entry, start: entry, end, instructions });
     }
     const bytes = module.toBytes();
     const imports = {
@@ -144,6 +151,8 @@ export class Translator {
       others.push(translation);
     }
     this.#byEntry.set(translation.entry, translation);
+    this.#instructions += translation.instructions;
+    this.#counters.instructionsTranslated += translation.instructions;
     this.#counters.regionsTranslated++;
     this.#counters.regions++;
     this.#publish(translation);
@@ -192,6 +201,7 @@ export class Translator {
       this.#view.setInt32(at + CodeCache.VALUE, 0, true);
     }
     this.#byEntry.delete(entry);
+    this.#instructions -= translation.instructions;
     this.#options.regions.set(index, null);
     this.#free.push(index);
     this.#counters.regionsDropped++;
