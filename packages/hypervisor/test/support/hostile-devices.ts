@@ -1,6 +1,18 @@
 import { assemble } from "@isomorph/cpu/asm";
-import type { BlockBackend, NetPort } from "@isomorph/interface";
-import { memoryNetwork, uart16550, virtioBlk, virtioConsole, virtioNet, virtioRng } from "@isomorph/io";
+import type { BlockBackend, DeviceFactory, NetPort } from "@isomorph/interface";
+import {
+  memoryNetwork,
+  type Uart16550,
+  uart16550,
+  type VirtioBlk,
+  type VirtioConsole,
+  type VirtioNet,
+  type VirtioRng,
+  virtioBlk,
+  virtioConsole,
+  virtioNet,
+  virtioRng,
+} from "@isomorph/io";
 import { linuxImage } from "../../src/index.ts";
 import { chooser } from "./hostile.ts";
 
@@ -129,7 +141,20 @@ function promptDisk(size: number): BlockBackend {
 }
 
 /** Every device that there is, and what stands behind them. */
-export function everyDevice(seed: number) {
+export interface EveryDevice {
+  readonly late: BlockBackend & { readonly pending: number };
+  readonly peer: NetPort;
+  readonly devices: Readonly<
+    Record<"late" | "prompt", DeviceFactory<VirtioBlk>> & {
+      serial: DeviceFactory<Uart16550>;
+      console: DeviceFactory<VirtioConsole>;
+      rng: DeviceFactory<VirtioRng>;
+      net: DeviceFactory<VirtioNet>;
+    }
+  >;
+}
+
+export function everyDevice(seed: number): EveryDevice {
   const network = memoryNetwork();
   const peer: NetPort = network.port();
   const late = lateDisk(1 << 16, seed);
@@ -189,7 +214,7 @@ export function garbage(choose: Choose, count: number): Access[] {
 }
 
 /** Puts the BAR of a PCI function somewhere: where the driver below expects it, or on anything else. */
-export function placeBar(choose: Choose, index: number, wild: boolean): Access[] {
+function placeBar(choose: Choose, index: number, wild: boolean): Access[] {
   const { pick } = choose;
   const config = ECAM + index * 0x8000;
   const elsewhere = [
@@ -212,12 +237,7 @@ export function placeBar(choose: Choose, index: number, wild: boolean): Access[]
 }
 
 /** Initialises a device as a driver does, or nearly. */
-export function initialise(
-  choose: Choose,
-  transport: "pci" | "mmio",
-  index: number,
-  wild: boolean,
-): Access[] {
+function initialise(choose: Choose, transport: "pci" | "mmio", index: number, wild: boolean): Access[] {
   const { below, pick, doubleword } = choose;
   const accesses: Access[] = transport === "pci" ? placeBar(choose, index, false) : [];
   const base = transport === "pci" ? BARS + index * 0x10000 : 0x10001000 + index * 0x1000;
@@ -260,7 +280,7 @@ export function initialise(
 const queueAt = (index: number, queue: number) => RINGS + index * 0x4000 + queue * 0x1000;
 
 /** Descriptors that make sense, nearly make sense or make none; an available index that moves; a notification. */
-export function ring(choose: Choose, transport: "pci" | "mmio", index: number, wild: boolean): Access[] {
+function ring(choose: Choose, transport: "pci" | "mmio", index: number, wild: boolean): Access[] {
   const { below, pick, doubleword, word } = choose;
   const accesses: Access[] = [];
   const queue = below(2);

@@ -1,4 +1,4 @@
-import { riscv64 } from "@isomorph/cpu";
+import { type ProcessorFactory, riscv64 } from "@isomorph/cpu";
 import { seededRandom } from "@isomorph/interface/compliance";
 import { expect } from "vitest";
 import { createVm, type Vm, type VmConfig, type VmOutcome } from "../../src/index.ts";
@@ -7,10 +7,13 @@ import { createVm, type Vm, type VmConfig, type VmOutcome } from "../../src/inde
 export const ROUNDS: number = Math.max(1, Number(process.env.HOSTILE_ROUNDS ?? 1));
 
 /** The two ways of execution: instruction by instruction, and translated as soon as a jump reaches code. */
-export const tiers = [
+export const tiers: readonly {
+  readonly tier: "interpreted" | "translated";
+  readonly cpu: ProcessorFactory;
+}[] = [
   { tier: "interpreted", cpu: riscv64({ translationThreshold: 0 }) },
   { tier: "translated", cpu: riscv64({ translationThreshold: 1 }) },
-] as const;
+];
 
 /** What became of a hostile guest. */
 export interface Result {
@@ -60,7 +63,16 @@ export async function survive(
 }
 
 /** Random choices that depend on a seed alone. */
-export function chooser(seed: number) {
+export interface Chooser {
+  /** From 0 to 1, 1 excluded. */
+  readonly random: () => number;
+  readonly below: (limit: number) => number;
+  readonly pick: <T>(items: readonly T[]) => T;
+  readonly word: () => number;
+  readonly doubleword: (addresses?: readonly number[]) => bigint;
+}
+
+export function chooser(seed: number): Chooser {
   const random = seededRandom(seed);
   const below = (limit: number): number => Math.floor(random() * limit);
   const pick = <T>(items: readonly T[]): T => items[below(items.length)] as T;
