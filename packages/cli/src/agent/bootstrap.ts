@@ -17,7 +17,7 @@ export const AGENT_PORTS = {
 const FIRST_PROGRAM = [
   "[ -e /dev/null ] || mount -t devtmpfs d /dev",
   "[ -e /sys/class ] || mount -t sysfs s /sys",
-  `while :; do for p in /sys/class/virtio-ports/*; do read n <$p/name && [ $n = isomorph.script ] && . /dev/\${p##*/}`,
+  `while :; do for p in /sys/class/virtio-ports/*; do [ -e $p/name ] && read n <$p/name && [ $n = isomorph.script ] && . /dev/\${p##*/}`,
   "done",
   "sleep 0.1",
   "done",

@@ -43,7 +43,7 @@ export SHELL
 } 2>/dev/null
 
 for place in /sys/class/virtio-ports/*; do
-  read -r name <"$place/name" || continue
+  [ -e "$place/name" ] && read -r name <"$place/name" || continue
   case $name in
     isomorph.control) exec 8<>"/dev/\${place##*/}" ;;
     isomorph.stdin) stdin=/dev/\${place##*/} ;;
@@ -52,12 +52,19 @@ for place in /sys/class/virtio-ports/*; do
   esac
 done
 
-# The host's orders: a signal for the session, or that nobody reads an output any more.
+# The host's orders: a signal for the session, the end of a shell, or that nobody reads an output any more.
 follow() {
   trap '' INT QUIT TERM HUP
   while read -r verb value <&8; do
     case $verb in
       signal) read -r leader <session && kill "-$value" "-$leader" ;;
+      end)
+        # A shell that is just drawing its prompt may take a first signal for nothing.
+        for name in HUP HUP HUP HUP KILL; do
+          read -r leader <session && kill "-$name" "-$leader" || break
+          sleep 0.5
+        done
+        ;;
       broken) read -r relay <"relay-$value" && kill -KILL "$relay" ;;
     esac
   done 2>/dev/null

@@ -66,6 +66,11 @@ export class AgentSession {
     return this.#order(`signal ${name}`);
   }
 
+  /** Ends the shell, so that the machine is switched off. False before it is up. */
+  endShell(): boolean {
+    return this.#order("end");
+  }
+
   /** Resolves when the host's streams have taken all output; never rejects. */
   async flush(): Promise<void> {
     const { streams } = this.#options;

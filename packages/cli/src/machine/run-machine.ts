@@ -7,7 +7,7 @@ const SIGNALS = { SIGINT: 2, SIGQUIT: 3, SIGTERM: 15, SIGHUP: 1 } as const;
 type StopSignal = keyof typeof SIGNALS;
 
 /** Milliseconds that a guest has for each step of an orderly end after a signal. */
-const GRACE = 10_000;
+const GRACE = 20_000;
 
 /** Why a run ended that the guest did not end itself. */
 export class Interruption extends CommandError {
@@ -79,8 +79,8 @@ export class Supervisor {
     return this.#exitCode;
   }
 
-  /** Asks for the end of the machine. */
-  end(signal: StopSignal | "quit"): void {
+  /** Asks for the end of the machine. `isReminder`: nobody has asked once more, but time has passed. */
+  end(signal: StopSignal | "quit", isReminder = false): void {
     if (!this.#isRunning) return;
     const { askToEnd } = this.#options;
     const exitCode = signal === "quit" ? EXIT.OK : 128 + SIGNALS[signal];
@@ -89,11 +89,15 @@ export class Supervisor {
     const stopped = new Interruption(how, { exitCode });
     this.#asked++;
     clearTimeout(this.#timer);
-    if (this.#asked > 2 || (this.#asked > 1 && signal === "quit") || !askToEnd?.(signal, this.#asked > 1)) {
+    if (
+      this.#asked > 2 ||
+      (this.#asked > 1 && signal === "quit" && !isReminder) ||
+      !askToEnd?.(signal, this.#asked > 1)
+    ) {
       this.#stop(stopped);
       return;
     }
-    this.#timer = setTimeout(() => this.end(signal), GRACE);
+    this.#timer = setTimeout(() => this.end(signal, true), GRACE);
   }
 
   #stop(reason: Interruption): void {

@@ -64,6 +64,7 @@ export async function runSession(options: SessionOptions): Promise<number> {
     exitCode = await session.run(machine);
   } catch (error) {
     if (!(error instanceof Interruption && error.exitCode === EXIT.OK)) throw error;
+    if (options.mode.kind === "shell") progress.say("the guest did not switch itself off and was stopped");
     exitCode = EXIT.OK;
   } finally {
     progress.clear();
@@ -228,7 +229,9 @@ class Session {
   #askToEnd(signal: string, insist: boolean): boolean {
     if (this.#agent === undefined) return false;
     if (insist) return this.#agent.signal("KILL");
-    return this.#agent.signal(this.#options.mode.kind === "shell" ? "HUP" : signal.replace("SIG", ""));
+    return this.#options.mode.kind === "shell"
+      ? this.#agent.endShell()
+      : this.#agent.signal(signal.replace("SIG", ""));
   }
 
   /** Standard input as what is typed; its end is the key that means so. */
