@@ -1,3 +1,4 @@
+import { Pte } from "@isomorph/mmu";
 import { describe, expect, test } from "vitest";
 import { INSTRUCTIONS } from "../../src/isa/index.ts";
 import { attempt, DATA, type Ending, ORIGIN, TIERS, USER_PAGE } from "./machine.ts";
@@ -230,6 +231,19 @@ describe.each(TIERS)("$name", (tier) => {
       const map = (m: (va: number, pa: number, flags: number) => void): void => m(page, DATA, USER_PAGE);
       expect(run("nop", { mode: "user", map, setup }).cause).toBe(FETCH_ACCESS);
     });
+  });
+
+  test("section 3.7.2: a table that may only be read keeps its A and D bits, an access that needs them faults", () => {
+    const page = 0x4000_0000;
+    // The root, two tables of the program and one above it come before.
+    const table = 0x8008_4000;
+    const setup = `li t0, 1 << 61\n csrs menvcfg, t0\n li t0, ${(table / 4) | 0x1ff}\n csrw pmpaddr0, t0\n li t0, -1\n csrw pmpaddr1, t0
+      li t0, 0x1f19\n csrw pmpcfg0, t0\n sfence.vma`;
+    const at = (instruction: string, flags: number): Ending =>
+      run(`li t0, ${page}\n ${instruction}`, { mode: "user", map: (m) => m(page, DATA, flags), setup });
+    expect(at("ld a0, 0(t0)", USER_PAGE).cause).toBe("completed");
+    expect(at("ld a0, 0(t0)", USER_PAGE & ~Pte.A).cause).toBe(LOAD_ACCESS);
+    expect(at("sd a0, 0(t0)", USER_PAGE & ~Pte.D).cause).toBe(STORE_ACCESS);
   });
 
   describe("floating point", () => {
