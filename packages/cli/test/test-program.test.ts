@@ -46,6 +46,7 @@ describe("test programs by the host-target interface, in M-mode", () => {
     ]);
     expect([pass.code, fail.code, large.code]).toEqual([0, 7, 1]);
     expect([pass.stdout.length, pass.stderr, fail.stderr]).toEqual([0, "", ""]);
+    expect(large.stderr).toMatch(/large: failed with code 256\n/);
   });
 
   test("leave their signature, one word a line by default", async () => {
