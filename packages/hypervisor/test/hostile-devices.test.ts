@@ -1,7 +1,16 @@
+import type { BlockBackend } from "@isomorph/interface";
+import { virtioBlk, virtioConsole } from "@isomorph/io";
 import { describe, expect, it } from "vitest";
 import { createVm } from "../src/index.ts";
 import { chooser, ROUNDS, survive, tiers } from "./support/hostile.ts";
-import { accessKernel, deviceProgram, everyDevice, garbage } from "./support/hostile-devices.ts";
+import {
+  type Access,
+  accessKernel,
+  deviceProgram,
+  everyDevice,
+  garbage,
+  initialise,
+} from "./support/hostile-devices.ts";
 
 const kinds = tiers.flatMap(({ tier, cpu }) =>
   (["pci", "mmio"] as const).map((transport) => ({ tier, cpu, transport })),
@@ -69,4 +78,74 @@ describe.for(kinds)("$tier, $transport: a guest that drives every device wrongly
       expect(Buffer.compare(before, vm.memory.bytes.subarray(0x400000))).toBe(0);
     }
   });
+});
+
+/** A request in queue 1 of the first virtio-mmio device: what it reads and what it writes are `length` bytes each. */
+function request(length: number, queue: number): Access[] {
+  const choose = chooser(1);
+  const at = 0x80400000 + queue * 0x1000;
+  const put = (size: number, gpa: number, value: number): Access => ({ size, gpa, value: BigInt(value) });
+  return [
+    ...initialise(choose, "mmio", 0, false),
+    put(8, at, 0x80500000),
+    put(4, at + 8, queue === 0 ? 16 : length),
+    put(4, at + 12, queue === 0 ? 0x10001 : 0),
+    put(8, at + 16, 0x80600000),
+    put(4, at + 24, length + 1),
+    put(4, at + 28, 2),
+    put(2, at + 0x404, 0),
+    put(2, at + 0x402, 1),
+    put(4, 0x10001050, queue),
+  ];
+}
+
+it("what a disk reads for a machine that is closed does not reach its memory", async () => {
+  const held = Promise.withResolvers<void>();
+  let started = 0;
+  const backend: BlockBackend = {
+    size: 4096,
+    blockSize: 512,
+    readOnly: false,
+    async read(_offset, target) {
+      started++;
+      await held.promise;
+      target.fill(0x5a);
+    },
+    write() {},
+    flush() {},
+    discard() {},
+    writeZeroes() {},
+    extents: () => [],
+    close() {},
+  };
+  const vm = await createVm({
+    cpu: tiers[0].cpu,
+    memory: 8 << 20,
+    transport: "mmio",
+    devices: { disk: virtioBlk({ backend }) },
+    kernel: accessKernel(request(512, 0)),
+  });
+  while (started === 0) await vm.run({ maxInstructions: 50 });
+  await vm.close();
+  const before = vm.memory.bytes.slice();
+  held.resolve();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(Buffer.compare(before, vm.memory.bytes)).toBe(0);
+});
+
+it("a console takes a mebibyte of a chain and counts what it drops", async () => {
+  let printed = 0;
+  await using vm = await createVm({
+    cpu: tiers[0].cpu,
+    memory: 32 << 20,
+    transport: "mmio",
+    devices: { console: virtioConsole() },
+    kernel: accessKernel(request(20 << 20, 1)),
+  });
+  vm.devices.console.ontransmit = (bytes) => {
+    printed += bytes.length;
+  };
+  while (printed === 0) await vm.run({ maxInstructions: 50 });
+  expect(printed).toBe(1 << 20);
+  expect(vm.counters()["devices.console.dropped"]).toBe(19 << 20);
 });

@@ -237,7 +237,12 @@ function placeBar(choose: Choose, index: number, wild: boolean): Access[] {
 }
 
 /** Initialises a device as a driver does, or nearly. */
-function initialise(choose: Choose, transport: "pci" | "mmio", index: number, wild: boolean): Access[] {
+export function initialise(
+  choose: Choose,
+  transport: "pci" | "mmio",
+  index: number,
+  wild: boolean,
+): Access[] {
   const { below, pick, doubleword } = choose;
   const accesses: Access[] = transport === "pci" ? placeBar(choose, index, false) : [];
   const base = transport === "pci" ? BARS + index * 0x10000 : 0x10001000 + index * 0x1000;
