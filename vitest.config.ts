@@ -27,7 +27,10 @@ function inNode(name: string, include: string[]): TestProjectConfiguration {
 const config: ViteUserConfig = {
   test: {
     reporters: ["default", "./scripts/count-reporter.ts"],
-    testTimeout: 30_000,
+    // A machine of two cores runs two files at once; a busy one may take its time.
+    maxWorkers: "100%",
+    testTimeout: 120_000,
+    hookTimeout: 300_000,
     projects: [
       inNode("node", ["{packages,apps}/*/test/**/*.test.ts", "{bench,docs}/test/**/*.test.ts"]),
       inNode("house", ["test/**/*.test.ts"]),
