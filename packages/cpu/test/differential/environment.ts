@@ -324,8 +324,13 @@ function mapPages(environment: Environment, virtual: (low: bigint) => bigint): v
     // (section 4.3.1: D is not set speculatively): where they are clear, both pages have the same rights.
     const used = (value & USED) === USED || (value & 1n) === 0n;
     map(index + 1, used ? withUsed(dataEntry(environment)) : withUsed(sameRights(environment, value)));
-    // Another sequence may have left anything behind them.
-    if (!indexes.has(index + 2)) windows.push({ address: Table.DATA + 8 * (index + 2), value: 0n });
+    // Another sequence may have left anything around them.
+    for (const [neighbour, pair] of [
+      [index - 1, index - 2],
+      [index + 2, index + 2],
+    ] as const) {
+      if (!indexes.has(pair)) windows.push({ address: Table.DATA + 8 * neighbour, value: 0n });
+    }
   }
   // A superpage of 2 MiB, and a level-1 entry of any kind.
   const anyFlags = leafFlags(random, user, false);
