@@ -92,7 +92,7 @@ describe("progress", () => {
 
 describe("a console without a terminal", () => {
   test("gets standard input, then Ctrl-D", async () => {
-    const { code, stdout } = await isomorph(echo("--timeout", "20"), { input: "hi" });
+    const { code, stdout } = await isomorph(echo("--timeout", "6"), { input: "hi" });
     expect(stdout.toString()).toBe("ready\r\n<h><i><\x04>");
     expect(code).toBe(124);
   });
