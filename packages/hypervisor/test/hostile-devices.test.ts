@@ -100,7 +100,10 @@ function request(length: number, queue: number): Access[] {
 }
 
 it("what a disk reads for a machine that is closed does not reach its memory", async () => {
-  const held = Promise.withResolvers<void>();
+  let release = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
   let started = 0;
   const backend: BlockBackend = {
     size: 4096,
@@ -108,7 +111,7 @@ it("what a disk reads for a machine that is closed does not reach its memory", a
     readOnly: false,
     async read(_offset, target) {
       started++;
-      await held.promise;
+      await held;
       target.fill(0x5a);
     },
     write() {},
@@ -128,7 +131,7 @@ it("what a disk reads for a machine that is closed does not reach its memory", a
   while (started === 0) await vm.run({ maxInstructions: 50 });
   await vm.close();
   const before = vm.memory.bytes.slice();
-  held.resolve();
+  release();
   await new Promise((resolve) => setTimeout(resolve, 5));
   expect(Buffer.compare(before, vm.memory.bytes)).toBe(0);
 });
