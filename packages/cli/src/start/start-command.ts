@@ -3,6 +3,7 @@ import { createProgress, type Progress } from "../command/progress.ts";
 import type { DebianGuest } from "../guest/debian.ts";
 import { readImage } from "../machine/files.ts";
 import { runSession, type SessionMode } from "../machine/session.ts";
+import { keyName } from "../terminal/escape-keys.ts";
 import { cacheFolder, dataFolder } from "./folders.ts";
 import { provideGuest } from "./guest-files.ts";
 import { type OpenGuest, openEphemeralGuest, openPersistentGuest } from "./store.ts";
@@ -77,8 +78,10 @@ export async function startCommand(options: StartOptions): Promise<number> {
     progress,
     onup: (seconds) => {
       const up = `${GUEST} is up after ${seconds.toFixed(1)} s (Linux ${guest.version})`;
-      if (mode.kind === "shell") progress.say(`${up}; poweroff leaves, Ctrl-A h helps`);
-      else if (isFeeding) progress.say(`${up}; its shell reads standard input`);
+      if (mode.kind === "shell") {
+        const help = options.escape === undefined ? "" : `, ${keyName(options.escape)} h helps`;
+        progress.say(`${up}; poweroff leaves${help}`);
+      } else if (isFeeding) progress.say(`${up}; its shell reads standard input`);
     },
     oninputend: (bytes) => {
       if (isFeeding)

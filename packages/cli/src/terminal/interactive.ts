@@ -2,7 +2,7 @@ import type { ReadStream, WriteStream } from "node:tty";
 import type { Uart16550, VirtioConsole } from "@isomorph/io";
 import type { Progress } from "../command/progress.ts";
 import type { ConsoleLink } from "./console-link.ts";
-import { EscapeKeys, escapeHelp, keyName } from "./escape-keys.ts";
+import { EscapeKeys, escapeHelp } from "./escape-keys.ts";
 import { RawTerminal } from "./raw-terminal.ts";
 
 /** What a person's terminal is connected to. */
@@ -48,12 +48,6 @@ export class InteractiveTerminal {
       // The terminal has gone away.
       onend: () => options.onquit(),
     });
-  }
-
-  /** How to leave, for a greeting. */
-  get hint(): string {
-    const { escapeKey } = this.#options;
-    return escapeKey === undefined ? "" : `; ${keyName(escapeKey)} h shows the keys`;
   }
 
   async close(): Promise<void> {
