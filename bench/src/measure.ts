@@ -21,7 +21,8 @@ const quoted = 4000;
  */
 export function measure(command: Command, limit: number): Promise<Cost> {
   return new Promise((resolve, reject) => {
-    const child = spawn("bash", ["-c", script, "bash", ...command.argv], {
+    // Standard input is a socket, for which bash reads start-up files unless told not to.
+    const child = spawn("bash", ["--norc", "-c", script, "bash", ...command.argv], {
       detached: true,
       env: { ...process.env, ...command.env },
       stdio: ["pipe", "pipe", "pipe", "pipe"],
