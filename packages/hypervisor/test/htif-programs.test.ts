@@ -133,7 +133,7 @@ describe.each([
     const startedAt = performance.now();
     const { outcome } = await run("", { signal: AbortSignal.timeout(100) });
     expect(outcome.reason).toBe("aborted");
-    expect(performance.now() - startedAt).toBeLessThan(5000);
+    expect(performance.now() - startedAt).toBeLessThan(60_000);
   });
 
   it("that trap without end have crashed", async () => {

