@@ -125,9 +125,9 @@ function finish(next: State): void {
   machine = undefined;
   downloads.clear();
   show(next);
-  // A button that is switched off loses the focus.
+  // A button that is switched off loses the focus, at once or with the next frame.
   const { activeElement } = document;
-  if (activeElement === null || activeElement === document.body) bootButton.focus();
+  if (activeElement === null || activeElement.matches("body, :disabled")) bootButton.focus();
 }
 
 function listGuests(): void {
