@@ -68,6 +68,8 @@ export class Translator {
     instructionsTranslated: 0,
     modules: 0,
     moduleBytes: 0,
+    /** Of this thread: discovery, emission and compilation. */
+    translationMilliseconds: 0,
   };
 
   constructor(options: TranslatorOptions) {
@@ -93,6 +95,12 @@ export class Translator {
   }
 
   #translatePending(): void {
+    const begin = performance.now();
+    this.#discoverAndInstall();
+    this.#counters.translationMilliseconds += performance.now() - begin;
+  }
+
+  #discoverAndInstall(): void {
     this.#waited = 0;
     const pending = new Set(this.#pending);
     this.#pending = [];
