@@ -119,8 +119,18 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
     },
     counters: () => ({
       instructions: all.reduce((sum, hart) => sum + hart.instructionsRetired, 0),
+      ...sumOf(all.map((hart) => hart.counters())),
       ...translator.counters(),
     }),
     close: () => translator.close(),
   };
+}
+
+/** Adds up counters of the same names. */
+function sumOf(parts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const sum: Record<string, number> = {};
+  for (const part of parts) {
+    for (const [name, value] of Object.entries(part)) sum[name] = (sum[name] ?? 0) + value;
+  }
+  return sum;
 }

@@ -1,9 +1,10 @@
 import type { Code, F64, FunctionRef, I32, I64, ModuleBuilder, Var } from "@isomorph/wasm";
+import { emitCount } from "./count.ts";
 import { PAGE_BITS } from "./formats.ts";
 import type { MmuImports } from "./options.ts";
 import { Private } from "./private-state.ts";
 import type { ResolveFunction } from "./resolve.ts";
-import { Access, MmuState } from "./state.ts";
+import { Access, MmuCounter, MmuState } from "./state.ts";
 import { PROBE, type WalkerFunctions } from "./walker.ts";
 
 /** Complete accesses, for what the inlined TLB check cannot do. */
@@ -87,6 +88,8 @@ function requireDevice(
       else c.return();
     },
   );
+  const counter = access === Access.READ ? MmuCounter.MMIO_READS : MmuCounter.MMIO_WRITES;
+  emitCount(c, () => state.get(), counter);
   c.i32.store(state.get(), 1, MmuState.ATTENTION);
 }
 

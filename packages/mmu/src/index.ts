@@ -21,4 +21,13 @@ export { type HartBlocks, MachineMemory, type MachineMemoryOptions, PAGE_SIZE } 
 export { defineMmu, type MmuFunctions } from "./mmu.ts";
 export type { MmuImports, MmuOptions } from "./options.ts";
 export { PageTableBuilder, type PageTableBuilderOptions } from "./page-table-builder.ts";
-export { Access, MMU_STATE_END, MMU_STATE_START, MmuState, PageFlag, TLB_ENTRIES, Tlb } from "./state.ts";
+export {
+  Access,
+  MMU_STATE_END,
+  MMU_STATE_START,
+  MmuCounter,
+  MmuState,
+  PageFlag,
+  TLB_ENTRIES,
+  Tlb,
+} from "./state.ts";

@@ -2,12 +2,13 @@ import type { FunctionRef, ModuleBuilder } from "@isomorph/wasm";
 import { type AccessFunctions, defineAccesses } from "./accesses.ts";
 import { definePages, type PageFunctions } from "./code-pages.ts";
 import { type ContextFunctions, defineContexts, forgetLocal } from "./contexts.ts";
+import { emitCount } from "./count.ts";
 import { PAGE_BITS, Satp } from "./formats.ts";
 import type { MmuOptions } from "./options.ts";
 import { definePmp } from "./pmp.ts";
 import { Private } from "./private-state.ts";
 import { defineResolve, entryOf, superpageHash } from "./resolve.ts";
-import { MmuState, Tlb } from "./state.ts";
+import { MmuCounter, MmuState, Tlb } from "./state.ts";
 import { defineWalker } from "./walker.ts";
 
 /**
@@ -83,6 +84,7 @@ function defineFlushes(
   contexts: ContextFunctions,
 ): Pick<MmuFunctions, "flushAll" | "flushAsid" | "flushAddress"> {
   const flushAll = module.function("flushAll", ["i32"], undefined, (c, [state]) => {
+    emitCount(c, () => state.get(), MmuCounter.FLUSHES);
     c.call(contexts.forgetAll, state.get());
     c.call(contexts.changed, state.get());
   });

@@ -1,10 +1,11 @@
 import type { Code, FunctionRef, I32, ModuleBuilder, Var } from "@isomorph/wasm";
 import { dataMode } from "./contexts.ts";
+import { emitCount } from "./count.ts";
 import { PAGE_BITS, Pte } from "./formats.ts";
 import type { MmuOptions } from "./options.ts";
 import { PMP_PARTIAL, type PmpFunctions } from "./pmp.ts";
 import { LEAF_SUPERPAGE, Private } from "./private-state.ts";
-import { Access, MmuState, PageFlag, TLB_ENTRIES, Tlb } from "./state.ts";
+import { Access, MmuCounter, MmuState, PageFlag, TLB_ENTRIES, Tlb } from "./state.ts";
 import { accessKind, PROBE, ramOffsetOf, type WalkerFunctions } from "./walker.ts";
 
 /**
@@ -62,6 +63,8 @@ export function defineResolve(
     "i32",
     (c, [state, va, size, access]) => {
       const kind = c.let32(accessKind(c, access));
+      // The counters of misses are in the order of the access codes.
+      emitCount(c, () => c.i32.add(state.get(), c.i32.shl(kind.get(), 3)), MmuCounter.LOAD_MISSES);
       const mode = c.let32(
         c.choose(
           "i32",
@@ -151,6 +154,7 @@ function defineFill(
     undefined,
     (c, [state, va, offset, kind]) => {
       const entry = c.let32(entryOf(c, state, va));
+      emitCount(c, () => state.get(), MmuCounter.REFILLS);
       const leaf = c.let32(c.i32.load(state.get(), Private.LEAF));
       const value = c.let64(c.call(tag, state.get(), va.get(), kind.get()));
       const addend = c.let32(c.i32.sub(c.i32.add(offset.get(), ramOffset), c.i32.wrapI64(va.get())));

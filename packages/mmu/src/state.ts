@@ -34,6 +34,25 @@ export const MmuState = {
   PMP_ACTIVE: 0x8e0,
   /** Private to the TLB: context allocation. Ends at 0xe00. */
   CONTEXTS: 0x900,
+  /** Event counters: {@link MmuCounter}. Ends at 0x1000. */
+  MMU_COUNTERS: 0xe00,
+} as const;
+
+/** Event counters of address translation, as byte offsets from the hart's block, 8 bytes each. */
+export const MmuCounter = {
+  /** Loads, stores and fetches that the TLB did not answer; MMIO is among the loads and stores, it is never in the TLB. */
+  LOAD_MISSES: 0xe00,
+  STORE_MISSES: 0xe08,
+  FETCH_MISSES: 0xe10,
+  /** Walks of page tables: misses under translation. */
+  WALKS: 0xe18,
+  /** Pages that were entered into the TLB. */
+  REFILLS: 0xe20,
+  /** Fences that forgot all translated entries: `SFENCE.VMA` for everything, or for a superpage's piece. */
+  FLUSHES: 0xe28,
+  /** Accesses that a device answered. */
+  MMIO_READS: 0xe30,
+  MMIO_WRITES: 0xe38,
 } as const;
 
 /** Entries of a hart's TLB. */

@@ -1,5 +1,6 @@
 import type { Code, FunctionRef, I32, I64, ModuleBuilder, Var } from "@isomorph/wasm";
 import { mxrBit, satpMode, sumBit } from "./contexts.ts";
+import { emitCount } from "./count.ts";
 import {
   PAGE_BITS,
   PHYSICAL_BITS,
@@ -13,7 +14,7 @@ import {
 import type { MmuOptions } from "./options.ts";
 import type { PmpFunctions } from "./pmp.ts";
 import { LEAF_SUPERPAGE, Private } from "./private-state.ts";
-import { Access, MmuState } from "./state.ts";
+import { Access, MmuCounter, MmuState } from "./state.ts";
 
 /** Address translation (privileged specification 20240411, section 4.3.2), as WebAssembly functions. */
 export interface WalkerFunctions {
@@ -96,6 +97,7 @@ export function defineWalker(
         c.call(raise, state.get(), va.get(), access.get(), c.i32.const(page ? 1 : 0));
         c.return(c.i64.const(NO_ADDRESS));
       };
+      emitCount(c, () => state.get(), MmuCounter.WALKS);
       const format = c.let32(c.i32.sub(satpMode(c, state), SATP_SV39));
       c.if(c.i32.gtU(format.get(), 2), () => fail(true));
       // The bit of the virtual address at which the current level's index starts; above the root at first.

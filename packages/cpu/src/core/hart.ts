@@ -1,5 +1,6 @@
 import type { SnapshotState, VmExit } from "@isomorph/interface";
 import { Access } from "@isomorph/mmu";
+import { hartCounters, regionInstructions } from "../counters.ts";
 import { csrName, prepareSupervisor, resetCsrs } from "../csr/index.ts";
 import { Exit } from "../interpreter/semantics.ts";
 import type { Hart, PrivilegeMode } from "../processor.ts";
@@ -32,6 +33,18 @@ export class CoreHart implements Hart {
   readonly #core: CoreExports;
   readonly #view: DataView;
   readonly #state: number;
+  readonly #exits: Record<VmExit, number> = {
+    budget: 0,
+    wait: 0,
+    "firmware-call": 0,
+    "trap-loop": 0,
+    requested: 0,
+  };
+  #hotBlocks = 0;
+  /** Instructions retired by the calls of `run` that have returned. */
+  #executed = 0;
+  /** `instructionsRetired` when the call under way began. */
+  #began: number | undefined;
 
   constructor(env: HartEnvironment) {
     this.id = env.id;
@@ -49,14 +62,44 @@ export class CoreHart implements Hart {
     this.#put32(State.REMAINING, budget);
     this.#put32(State.ATTENTION, 1);
     this.#core.updateTimer(this.#state);
+    this.#began = this.instructionsRetired;
+    try {
+      const exit = this.#run();
+      this.#exits[exit]++;
+      return exit;
+    } finally {
+      this.#executed += this.instructionsRetired - this.#began;
+      this.#began = undefined;
+    }
+  }
+
+  #run(): VmExit {
     const { translator } = this.#env;
     translator.flush();
     for (;;) {
       this.#core.run(this.#state);
       const exit = this.#get32(State.EXIT);
       if (exit !== Exit.HOT_BLOCK) return EXITS[exit] ?? "budget";
+      this.#hotBlocks++;
       translator.translate(this.#get32(State.HOT_BLOCK));
     }
+  }
+
+  /** Event counters since the hart was made. */
+  counters(): Record<string, number> {
+    const underWay = this.#began === undefined ? 0 : this.instructionsRetired - this.#began;
+    const inRegions = regionInstructions(this.#view, this.#state);
+    return {
+      instructionsInterpreted: this.#executed + underWay - inRegions,
+      instructionsInRegions: inRegions,
+      exitsBudget: this.#exits.budget,
+      exitsWait: this.#exits.wait,
+      exitsFirmwareCall: this.#exits["firmware-call"],
+      exitsTrapLoop: this.#exits["trap-loop"],
+      exitsRequested: this.#exits.requested,
+      exitsHotBlock: this.#hotBlocks,
+      ...hartCounters(this.#view, this.#state),
+    };
   }
 
   setInterrupt(cause: number, level: boolean): void {

@@ -1,6 +1,7 @@
 import { Tlb } from "@isomorph/mmu";
 import type { Code, FunctionRef, I32, Label, ModuleBuilder, Signature, Var } from "@isomorph/wasm";
 import { tlbEntry, tlbHit, tlbHost } from "../core/soft-tlb.ts";
+import { Counter, emitAdd, emitBailCount } from "../counters.ts";
 import { INSTRUCTIONS } from "../isa/index.ts";
 import { CodeCache, State } from "../state.ts";
 import { codeCacheEntry } from "../translator/chain.ts";
@@ -26,6 +27,8 @@ const PAGE_MASK = -4096;
 const PARCEL = 2;
 /** A page key that no host address has: code outside whole pages. */
 const NO_PAGE = 1;
+/** A region left the instruction at PC to the interpreter. */
+const BAILED = 2;
 const TRAP_LOOP_LIMIT = 4096;
 
 /** Defines `run(state)`: executes REMAINING instructions or until the reason in EXIT. */
@@ -60,7 +63,7 @@ class InterpreterEmitter {
   readonly #signature: RegionSignature;
   /** Host page that branches may stay in, or {@link NO_PAGE}. */
   readonly #page: Var<"i32">;
-  /** 1 when the block at PC is not to be looked up but interpreted. */
+  /** Not 0 when the block at PC is not to be looked up but interpreted: {@link BAILED}, or 1. */
   readonly #skipLookup: Var<"i32">;
 
   constructor(code: Code, vars: InterpreterVars, options: InterpreterOptions, signature: RegionSignature) {
@@ -175,7 +178,10 @@ class InterpreterEmitter {
     code.scope(() => {
       code.if(
         this.#skipLookup.get(),
-        () => this.#skipLookup.set(i32.const(0)),
+        () => {
+          code.if(i32.eq(this.#skipLookup.get(), BAILED), () => emitBailCount(code, state, ip));
+          this.#skipLookup.set(i32.const(0));
+        },
         () => {
           const entry = code.let32(codeCacheEntry(code, state, ip));
           code.if(i32.ne(i32.load(entry.get(), CodeCache.START + CodeCache.TAG), ip.get()), () => {
@@ -184,12 +190,16 @@ class InterpreterEmitter {
           });
           const value = code.let32(i32.load(entry.get(), CodeCache.START + CodeCache.VALUE));
           code.if(i32.gtS(value.get(), 0), () => {
-            const args = [state.get(), delta.get(), remaining.get()] as const;
-            remaining.set(code.callIndirect(this.#signature, args, value.get()));
+            const args = () => [state.get(), delta.get(), remaining.get()] as const;
+            const before = code.let32(remaining.get());
+            remaining.set(code.callIndirect(this.#signature, args(), value.get()));
             code.if(i32.ltS(remaining.get(), 0), () => {
               remaining.set(i32.xor(remaining.get(), -1));
-              this.#skipLookup.set(i32.const(1));
+              this.#skipLookup.set(i32.const(BAILED));
             });
+            const retired = (): I32 => i32.sub(before.get(), remaining.get());
+            emitAdd(code, state, Counter.REGION_INSTRUCTIONS, retired);
+            emitAdd(code, state, Counter.REGION_CALLS, () => i32.const(1));
             code.br(resync);
           });
           // Counts down to the threshold and stays there: code that cannot be translated may be reached for ever.

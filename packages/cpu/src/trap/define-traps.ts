@@ -1,4 +1,5 @@
 import type { Code, I64, ModuleBuilder, Var } from "@isomorph/wasm";
+import { emitTrapCount } from "../counters.ts";
 import type { CsrIsa } from "../csr/description.ts";
 import { Menvcfg, Mstatus } from "../csr/table.ts";
 import { State } from "../state.ts";
@@ -36,6 +37,7 @@ function defineTakeTrap(module: ModuleBuilder, { mmu }: TrapEnvironment): TrapFu
   return module.function("takeTrap", ["i32", "i64", "i64"], undefined, (c, [state, cause, tval]) => {
     const code = c.let64(c.i64.and(cause.get(), 63));
     const interrupt = c.let32(c.i64.ltS(cause.get(), 0));
+    emitTrapCount(c, state, code, interrupt);
 
     const limit = c.let64(
       c.i64.sub(c.i64.load(state.get(), State.RETIRED_LIMIT), c.i64.extendI32U(c.i32.eqz(interrupt.get()))),
