@@ -1,5 +1,6 @@
 import { cpus } from "node:os";
 import { benchmarks } from "./benchmarks.ts";
+import { cpuCommand } from "./cpu/command.ts";
 import { describeCost, runPaired } from "./paired.ts";
 
 const [name, ...rest] = process.argv.slice(2);
@@ -8,8 +9,11 @@ const benchmark = benchmarks.find((candidate) => candidate.name === name);
 if (name === undefined) {
   for (const { name, peer, description } of benchmarks)
     console.log(`${name}\t${description} (peer: ${peer})`);
+  console.log("cpu\tthe table of sixteen rows against QEMU TCG and other peers (more: -- cpu --help)");
+} else if (name === "cpu") {
+  process.exitCode = await cpuCommand(rest);
 } else if (benchmark === undefined || rest.length > 0) {
-  const names = benchmarks.map((candidate) => candidate.name).join(", ");
+  const names = [...benchmarks.map((candidate) => candidate.name), "cpu"].join(", ");
   console.error(`isomorph: usage: npm run bench -- NAME, with NAME one of: ${names}`);
   process.exitCode = 2;
 } else {

@@ -1,0 +1,79 @@
+import { execFile as execFileWithCallback } from "node:child_process";
+import { readdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { rows } from "./rows.ts";
+
+const execFile = promisify(execFileWithCallback);
+
+/** Folder of the guest's programs in C, its scripts and its init. */
+export const guestSources: string = fileURLToPath(new URL("../../guests/cpu", import.meta.url));
+
+/** The compiler, by its Debian name. */
+const COMPILER = "riscv64-linux-gnu-gcc";
+
+/** Where the sources of benchmarks are that can't be in this repository. */
+export interface GenuineSources {
+  /** A checkout of CoreMark: `core_main.c` and its siblings, and the port in `posix`. */
+  readonly coremark?: string | undefined;
+  /** A folder with Dhrystone 2.1: `dhry_1.c`, `dhry_2.c` and `dhry.h`. */
+  readonly dhrystone?: string | undefined;
+}
+
+/**
+ * Compiles the guest's programs, static and with `-O2`, into a folder.
+ *
+ * @returns the names of the programs.
+ * @throws Error when the compiler is not there, saying which package brings it, or refuses, with what it says.
+ */
+export async function compileGuestPrograms(folder: string, genuine: GenuineSources): Promise<string[]> {
+  const sources = (await readdir(guestSources)).filter((name) => name.endsWith(".c")).sort();
+  const programs = sources.map((name) => basename(name, ".c"));
+  for (const name of programs) {
+    await compile(join(folder, name), ["-Wall", "-Wextra", join(guestSources, `${name}.c`), "-lm"]);
+  }
+  if (genuine.coremark !== undefined) {
+    const at = (name: string): string => join(genuine.coremark!, name);
+    const parts = ["core_list_join", "core_main", "core_matrix", "core_state", "core_util"];
+    await compile(join(folder, "coremark"), [
+      '-DFLAGS_STR="-O2"',
+      "-DPERFORMANCE_RUN=1",
+      `-I${genuine.coremark}`,
+      `-I${at("posix")}`,
+      ...parts.map((part) => at(`${part}.c`)),
+      at("posix/core_portme.c"),
+    ]);
+    programs.push("coremark");
+  }
+  if (genuine.dhrystone !== undefined) {
+    const at = (name: string): string => join(genuine.dhrystone!, name);
+    // Written in C as it was before prototypes. Some versions read how often they shall run, others are told here.
+    const runs = rows.find(({ name }) => name === "dhrystone")!.work * 1000;
+    const dialect = ["-std=gnu89", "-fcommon", "-w", "-DTIME", `-DDHRY_ITERS=${runs}`];
+    await compile(join(folder, "dhrystone"), [...dialect, at("dhry_1.c"), at("dhry_2.c")]);
+    programs.push("dhrystone");
+  }
+  return programs;
+}
+
+async function compile(output: string, args: readonly string[]): Promise<void> {
+  try {
+    await execFile(COMPILER, ["-O2", "-static", "-s", "-o", output, ...args]);
+  } catch (cause) {
+    const { code, stderr } = cause as { code?: unknown; stderr?: string };
+    if (code === "ENOENT") {
+      throw new Error(
+        `the guest's programs need a compiler, ${COMPILER}, which this host lacks. On Debian and its relatives: ` +
+          "apt-get install gcc-riscv64-linux-gnu libc6-dev-riscv64-cross",
+        { cause },
+      );
+    }
+    const hint = /fatal error: .*\.h: No such file|cannot find (-lc|crt1\.o)/.test(stderr ?? "")
+      ? "\n(its C library's headers are in libc6-dev-riscv64-cross)"
+      : "";
+    throw new Error(`${COMPILER} could not build ${basename(output)}:\n${stderr ?? String(cause)}${hint}`, {
+      cause,
+    });
+  }
+}

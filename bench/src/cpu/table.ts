@@ -1,0 +1,115 @@
+import type { Cost } from "../benchmark.ts";
+import { median } from "../paired.ts";
+import type { Row } from "./rows.ts";
+
+/** The costs of a row, round by round, of each emulator by its name. */
+export type RowCosts = ReadonlyMap<string, readonly Cost[]>;
+
+/** A row of the finished table. */
+export interface TableRow {
+  readonly title: string;
+  readonly unit: string;
+  /** Per second of the emulator's user CPU time, or seconds of it for one; medians, in the emulators' order. */
+  readonly values: readonly number[];
+  /** Each peer's user time over ours: above 1 means that ours is ahead. */
+  readonly ratios: readonly number[];
+  /** The same with the time in the host's kernel added. */
+  readonly cpuRatios: readonly number[];
+}
+
+/** The finished table. */
+export interface Table {
+  /** Heads of the columns: ours is the first. */
+  readonly emulators: readonly string[];
+  readonly rows: readonly TableRow[];
+}
+
+/** The geometric mean. */
+export function geometricMean(values: readonly number[]): number {
+  if (values.length === 0) throw new RangeError("no mean of no values");
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}
+
+/**
+ * The medians of a row and their ratios.
+ *
+ * @param names - The emulators', ours first.
+ * @throws Error when a row took no time that could be measured.
+ */
+export function tableRow(row: Row, costs: RowCosts, names: readonly string[]): TableRow {
+  const medians = names.map((name) => {
+    const of = costs.get(name) ?? [];
+    const user = median(of.map((cost) => cost.user));
+    if (!(user > 0)) throw new Error(`row ${row.name}: too short to be measured on ${name}`);
+    return { user, cpu: median(of.map((cost) => cost.user + cost.system)) };
+  });
+  const [first, ...peers] = medians;
+  const amount = row.work / row.scale;
+  return {
+    title: row.title,
+    unit: row.inverse ? "s" : `${row.unit}/s`,
+    values: medians.map(({ user }) => (row.inverse ? user / amount : amount / user)),
+    ratios: peers.map(({ user }) => user / first!.user),
+    cpuRatios: peers.map(({ cpu }) => cpu / first!.cpu),
+  };
+}
+
+/** The cells of a table, its head first; numbers as text. */
+export function tableCells(table: Table): string[][] {
+  const peers = table.emulators.slice(1);
+  const head = [
+    "",
+    "unit",
+    ...table.emulators,
+    ...peers.flatMap((name) => [`ours / ${name}`, "with system time"]),
+  ];
+  const body = table.rows.map(({ title, unit, values, ratios, cpuRatios }) => [
+    title,
+    unit,
+    ...values.map(figure),
+    ...ratios.flatMap((ratio, i) => [ratio.toFixed(2), cpuRatios[i]!.toFixed(2)]),
+  ]);
+  const blank = table.emulators.map(() => "");
+  const means = peers.flatMap((_, i) =>
+    [table.rows.map(({ ratios }) => ratios[i]!), table.rows.map(({ cpuRatios }) => cpuRatios[i]!)].map(
+      (column) => geometricMean(column).toFixed(2),
+    ),
+  );
+  return peers.length === 0 ? [head, ...body] : [head, ...body, ["geometric mean", "", ...blank, ...means]];
+}
+
+/** Columns lined up with blanks, for a terminal. */
+export function textTable(cells: readonly (readonly string[])[]): string {
+  const widths = columnWidths(cells);
+  return cells
+    .map((line) =>
+      line
+        .map((cell, i) => pad(cell, widths[i]!, i))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+/** A table of GitHub's Markdown. */
+export function markdownTable(cells: readonly (readonly string[])[]): string {
+  const line = (texts: readonly string[]): string => `| ${texts.join(" | ")} |`;
+  const [head = [], ...body] = cells;
+  const rule = head.map((_, i) => (i < 2 ? "---" : "--:"));
+  return [line(head), line(rule), ...body.map(line)].join("\n");
+}
+
+function columnWidths(cells: readonly (readonly string[])[]): number[] {
+  const count = cells[0]?.length ?? 0;
+  return Array.from({ length: count }, (_, i) => Math.max(...cells.map((line) => line[i]?.length ?? 0)));
+}
+
+function pad(cell: string, width: number, column: number): string {
+  return column < 2 ? cell.padEnd(width) : cell.padStart(width);
+}
+
+/** Three significant digits, no exponent. */
+function figure(value: number): string {
+  if (value >= 100) return value.toFixed(0);
+  return value.toPrecision(3);
+}
