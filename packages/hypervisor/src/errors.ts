@@ -9,14 +9,18 @@ export type ImageFault = "EMPTY" | "TRUNCATED" | "FORMAT" | "ARCHITECTURE" | "CO
  * - `ERR_KERNEL_…`, `ERR_FIRMWARE_…`, `ERR_INITRD_…`: the image is empty, cut short, of a format or architecture that
  *   this machine does not run, badly compressed, or does not fit into guest memory;
  * - `ERR_DEVICETREE_TOO_LARGE`: guest memory cannot hold the device tree;
- * - `ERR_VM_CLOSED`, `ERR_VM_RUNNING`: a call came after `close()`, or while a `run()` is under way;
+ * - `ERR_SYMBOLS_FORMAT`: a file of symbols is of no known format, for another processor, or damaged;
+ * - `ERR_VM_CLOSED`, `ERR_VM_RUNNING`, `ERR_VM_PROFILING`: a call came after `close()`, while a `run()` is under way,
+ *   while a profiler is at work;
  * - `ERR_VM_CLEANUP`: a device's cleanup failed; `cause` is what it threw.
  */
 export type VmErrorCode =
   | `ERR_${ImageKind}_${ImageFault}`
   | "ERR_DEVICETREE_TOO_LARGE"
+  | "ERR_SYMBOLS_FORMAT"
   | "ERR_VM_CLOSED"
   | "ERR_VM_RUNNING"
+  | "ERR_VM_PROFILING"
   | "ERR_VM_CLEANUP";
 
 /** A failure to set up or drive a machine. Tell them apart by {@link code}, not by class. */

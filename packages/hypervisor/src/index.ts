@@ -11,5 +11,8 @@ export { type HtifOptions, type HtifSymbols, htifSymbols, signatureText } from "
 export { elfSymbols } from "./loader/elf.ts";
 export { linuxImage } from "./loader/linux-image.ts";
 export type { VmOutcome } from "./outcome.ts";
+export type { CpuProfile, CpuProfileNode } from "./profiler/cpuprofile.ts";
+export type { Profile, ProfiledFunction } from "./profiler/profile.ts";
+export type { ProfileOptions, Profiler } from "./profiler/profiler.ts";
 export type { DebugConsole } from "./sbi/contract.ts";
 export { createVm, type RunOptions, type Vm } from "./vm.ts";

@@ -15,8 +15,10 @@ import { MEMORY_MAP } from "./machine/memory-map.ts";
 import { uartConsole } from "./machine/uart-console.ts";
 import { VirtMachine } from "./machine/virt.ts";
 import type { VmOutcome } from "./outcome.ts";
+import { type ProfileOptions, type Profiler, StackSampler } from "./profiler/profiler.ts";
 import { A2 } from "./sbi/contract.ts";
 import { prepareSupervisor, sbiFirmware } from "./sbi/firmware.ts";
+import { imageSymbols } from "./symbols/image-symbols.ts";
 
 /** How a machine is to be run. */
 export interface RunOptions {
@@ -48,6 +50,11 @@ export interface Vm<F extends DeviceFactories = DeviceFactories> extends AsyncDi
   reset(): void;
   /** Event counts of the machine and its parts: `cpu.…`, `vm.…`, and `devices.NAME.…`. */
   counters(): Readonly<Record<string, number>>;
+  /**
+   * Starts to sample what the harts execute. One profiler at a time: a second one fails with `ERR_VM_PROFILING`. With
+   * `clock: "instructions"` the run stays the same to the last instruction; which of them are looked at does not.
+   */
+  profile(options?: ProfileOptions): Profiler;
   /** Stops the machine and releases everything, devices in reverse order. Idempotent; never leaves half done. */
   close(): Promise<void>;
 }
@@ -229,6 +236,27 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
     for (const [name, part] of Object.entries(transports.counters())) add(`transports.${name}`, part);
     for (const [name, device] of Object.entries(devices)) add(`devices.${name}`, deviceCounters(device));
     return all;
+  }
+
+  profile(options: ProfileOptions = {}): Profiler {
+    const { interval = 1, symbols = imageSymbols(this.#config.kernel, this.#images.kernel) } = options;
+    if (!(interval >= 0.1 && interval <= 1000)) {
+      throw new RangeError(`interval must be 0.1 to 1000 milliseconds, got ${interval}`);
+    }
+    if (this.#dispatcher.sampler !== undefined) {
+      throw new VmError("ERR_VM_PROFILING", "the machine is being profiled already");
+    }
+    const { harts, memory } = this.#machine.processor;
+    const sampler = new StackSampler({ harts, memory, now: () => this.#eventLoop.now() }, interval, symbols);
+    this.#dispatcher.sampler = sampler;
+    return {
+      profile: () => sampler.profile(),
+      stop: () => {
+        sampler.end();
+        if (this.#dispatcher.sampler === sampler) this.#dispatcher.sampler = undefined;
+        return sampler.profile();
+      },
+    };
   }
 
   close(): Promise<void> {

@@ -28,6 +28,14 @@ export interface InterpreterRoutines {
   afterSlice?(): void;
 }
 
+/** Looks at harts every now and then, for a profile. */
+export interface SliceSampler {
+  /** Milliseconds of a hart's running time between two looks, on average. */
+  readonly interval: number;
+  /** The hart stands between two instructions, and has run for so many milliseconds since the last look at it. */
+  sample(hart: number, elapsed: number): void;
+}
+
 /** What a dispatcher is made of. */
 export interface DispatcherOptions {
   readonly harts: readonly DispatchedHart[];
@@ -61,6 +69,8 @@ const FIXED_SLICE = 100_000;
  * every hart waits, the dispatcher sleeps until the next timer or until {@link wake}.
  */
 export class Dispatcher implements HartScheduler {
+  /** Who looks at the harts meanwhile. Slices end for it only where their length does not matter to the guest. */
+  sampler: SliceSampler | undefined;
   /** Counters since construction. */
   readonly counters: { slices: number; turns: number; sleeps: number; firmwareCalls: number };
   readonly #harts: readonly DispatchedHart[];
@@ -76,6 +86,9 @@ export class Dispatcher implements HartScheduler {
   readonly #fired: Float64Array;
   /** The same for {@link DispatcherOptions.timers}. */
   readonly #expired: Float64Array;
+  /** Instructions, and milliseconds, of each hart until and since the sampler's look. */
+  readonly #untilSample: Float64Array;
+  readonly #sinceSample: Float64Array;
   #next = 0;
   #running = -1;
   #retiredBefore = 0;
@@ -100,6 +113,8 @@ export class Dispatcher implements HartScheduler {
     this.#budgets = new Float64Array(this.#harts.length).fill(FIRST_SLICE);
     this.#fired = new Float64Array(this.#harts.length).fill(Number.NaN);
     this.#expired = new Float64Array(this.#timers.length).fill(Number.NaN);
+    this.#untilSample = new Float64Array(this.#harts.length);
+    this.#sinceSample = new Float64Array(this.#harts.length);
     this.counters = { slices: 0, turns: 0, sleeps: 0, firmwareCalls: 0 };
   }
 
@@ -244,7 +259,8 @@ export class Dispatcher implements HartScheduler {
 
   #slice(index: number, now: number): void {
     const hart = this.#harts[index] as DispatchedHart;
-    const budget = this.#budget(index, now);
+    const { sampler } = this;
+    const budget = this.#budget(index, now, sampler);
     this.#began = this.#eventLoop.now();
     this.#accesses = 0;
     this.#retiredBefore = hart.instructionsRetired;
@@ -257,7 +273,9 @@ export class Dispatcher implements HartScheduler {
       this.#running = -1;
     }
     this.counters.slices++;
-    this.#adapt(index, budget, exit === "budget", this.#eventLoop.now() - this.#began);
+    const elapsed = this.#eventLoop.now() - this.#began;
+    this.#adapt(index, budget, exit === "budget", elapsed);
+    if (sampler !== undefined) this.#sample(sampler, index, exit, elapsed);
     if (exit === "wait") {
       if (this.#states[index] === HartState.RUNNABLE) this.#states[index] = HartState.WAITING;
     } else if (exit === "firmware-call") {
@@ -270,23 +288,49 @@ export class Dispatcher implements HartScheduler {
   }
 
   /** The length of a slice: up to the next timer, as far as that can be foreseen, and never above the limit. */
-  #budget(index: number, now: number): number {
+  #budget(index: number, now: number, sampler: SliceSampler | undefined): number {
     const { instructionsPerTick } = this.#clock;
     const usual = instructionsPerTick === undefined ? (this.#budgets[index] ?? FIRST_SLICE) : FIXED_SLICE;
     const perTick = instructionsPerTick ?? (usual / SLICE_MS) * (1000 / this.#clock.frequency);
     const shortest = instructionsPerTick === undefined ? SHORTEST_SLICE : 1;
     const untilTimer = (this.#nextDeadline(index, now) - now) * perTick;
-    const budget = Math.max(Math.min(usual, untilTimer), shortest);
+    let budget = Math.max(Math.min(usual, untilTimer), shortest);
+    // The slice is to end where the look is due: elsewhere it would see what ends slices, not what takes time.
+    if (sampler !== undefined && instructionsPerTick === undefined) {
+      const half = (usual / SLICE_MS) * sampler.interval * 0.5;
+      budget = Math.max(Math.min(budget, half, this.#untilSample[index] as number), 1);
+    }
     return Math.floor(Math.min(budget, this.#longestSlice, this.#instructionLimit - this.#instructions));
   }
 
   /** Lets the length of slices follow the hart's speed, at most by a factor of two at a time. */
   #adapt(index: number, budget: number, isUsedUp: boolean, elapsed: number): void {
     if (!isUsedUp && elapsed <= SLICE_MS) return;
+    // What a slice cut short for a sampler takes says little.
+    if (budget < SHORTEST_SLICE && this.sampler !== undefined) return;
     const fitting = elapsed > 0 ? (budget * SLICE_MS) / elapsed : Number.POSITIVE_INFINITY;
     const previous = this.#budgets[index] ?? FIRST_SLICE;
     const next = Math.min(Math.max(fitting, previous / 2), previous * 2);
     this.#budgets[index] = Math.min(Math.max(next, SHORTEST_SLICE), this.#longestSlice);
+  }
+
+  /**
+   * Counts down to the next look. It happens only when the budget is used up, so that it hits every instruction alike:
+   * slices that end for other reasons end at the instructions that are those reasons.
+   */
+  #sample(sampler: SliceSampler, index: number, exit: string, elapsed: number): void {
+    this.#sinceSample[index]! += elapsed;
+    this.#untilSample[index]! -= (this.#harts[index]?.instructionsRetired ?? 0) - this.#retiredBefore;
+    // The hart may be slower now than the instructions were counted for.
+    const since = this.#sinceSample[index] as number;
+    const isDue = (this.#untilSample[index] as number) <= 0 || since >= sampler.interval * 1.25;
+    if (exit !== "budget" || !isDue) return;
+    sampler.sample(index, since);
+    this.#sinceSample[index] = 0;
+    // Not in step with anything periodic in the guest.
+    const jitter = 0.75 + 0.5 * Math.random();
+    const perMillisecond = (this.#budgets[index] ?? FIRST_SLICE) / SLICE_MS;
+    this.#untilSample[index] = Math.max(1, Math.floor(perMillisecond * sampler.interval * jitter));
   }
 
   #isRunnable(index: number, now: number): boolean {

@@ -1,0 +1,25 @@
+import type { ImagePlan } from "../loader/image-plan.ts";
+import { bytesSource } from "./byte-source.ts";
+import { isElf } from "./elf.ts";
+import { kallsyms } from "./kallsyms.ts";
+import { readSymbols } from "./read-symbols.ts";
+import { SymbolTable } from "./symbol-table.ts";
+
+/** The symbols that a machine's kernel brings along, if any. @param plan - What the loader made of it, decompressed. */
+export function imageSymbols(
+  kernel: Uint8Array | undefined,
+  plan: ImagePlan | undefined,
+): readonly SymbolTable[] {
+  if (kernel === undefined || plan === undefined) return [];
+  try {
+    if (isElf(bytesSource(kernel))) return [readSymbols(kernel)];
+  } catch {
+    // It boots all the same: the loader needs less of an ELF file.
+    return [];
+  }
+  for (const { bytes } of plan.segments) {
+    const symbols = kallsyms(bytes);
+    if (symbols !== undefined) return [new SymbolTable(symbols)];
+  }
+  return [];
+}
