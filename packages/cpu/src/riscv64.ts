@@ -2,7 +2,9 @@ import type { MmioSize } from "@isomorph/interface";
 import { MachineMemory } from "@isomorph/mmu";
 import { type CoreExports, type CoreImports, coreModule } from "./core/core-module.ts";
 import { CoreHart } from "./core/hart.ts";
+import { cryptoTables } from "./isa/crypto-tables.ts";
 import { expansionTable } from "./isa/index.ts";
+import { CRYPTO_TABLES, EXPANSION_TABLE, TABLES_END } from "./memory-tables.ts";
 import type { Processor, ProcessorEnvironment, ProcessorFactory } from "./processor.ts";
 import { HART_STRIDE } from "./state.ts";
 import { Translator } from "./translator/translator.ts";
@@ -16,13 +18,10 @@ export interface Riscv64Options {
   readonly translationThreshold?: number;
 }
 
-/** Where the expansion table of compressed instructions lies. Page 0 stays empty. */
-const EXPANSION_TABLE = 0x10000;
-const HARTS_START = EXPANSION_TABLE + 65536 * 4;
-
 /** How far direct jumps reach: their targets are host addresses first, which must not wrap at either end of RAM. */
 const JUMP_REACH = 1 << 20;
 
+/** What the device tree has. Zkt, a promise about time, is not among them: the README says why. */
 const ISA_EXTENSIONS = [
   "i",
   "m",
@@ -33,18 +32,36 @@ const ISA_EXTENSIONS = [
   "zicbom",
   "zicboz",
   "zicntr",
+  "zicond",
   "zicsr",
   "zifencei",
+  "zihintntl",
+  "zihintpause",
+  "zimop",
+  "zawrs",
+  "zca",
+  "zcb",
+  "zcd",
+  "zcmop",
   "zba",
   "zbb",
+  "zbc",
+  "zbkb",
+  "zbkc",
+  "zbkx",
   "zbs",
+  "zknd",
+  "zkne",
+  "zknh",
+  "zksed",
+  "zksh",
   "sstc",
   "svadu",
 ] as const;
 
 /**
- * RV64GC with Zicsr, Zifencei, Zicntr, Zba, Zbb, Zbs, Zicbom, Zicboz, Sstc and Svadu; M-, S- and U-mode; Sv39, Sv48
- * and Sv57; 16 PMP entries.
+ * RV64GC with Zicsr, Zifencei, Zicntr, Zicond, Zimop, Zcb, Zcmop, Zba, Zbb, Zbs, Zbc, Zkn, Zks, Zawrs, Zicbom,
+ * Zicboz, Sstc and Svadu; M-, S- and U-mode; Sv39, Sv48 and Sv57; 16 PMP entries.
  */
 export function riscv64(options: Riscv64Options = {}): ProcessorFactory {
   const { translationThreshold = 1000 } = options;
@@ -59,11 +76,11 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
   if (!Number.isInteger(environment.harts) || environment.harts < 1 || environment.harts > 8) {
     throw new RangeError(`a processor has 1 to 8 harts, not ${environment.harts}`);
   }
-  const harts = { start: HARTS_START, stride: HART_STRIDE, count: environment.harts };
+  const harts = { start: TABLES_END, stride: HART_STRIDE, count: environment.harts };
   const memory = new MachineMemory({
     ramBase: environment.memoryBase,
     ramSize: environment.memorySize,
-    reserved: Math.max(HARTS_START + harts.count * HART_STRIDE, JUMP_REACH),
+    reserved: Math.max(TABLES_END + harts.count * HART_STRIDE, JUMP_REACH),
     harts,
   });
   const largest = 2 ** 32 - JUMP_REACH - memory.ramOffset;
@@ -72,6 +89,7 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
   }
   const { buffer } = memory.memory;
   new Uint32Array(buffer, EXPANSION_TABLE, 65536).set(expansionTable());
+  new Uint8Array(buffer).set(cryptoTables(), CRYPTO_TABLES);
   const regions = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
   const imports: CoreImports = {
     memory: memory.memory,
@@ -112,7 +130,7 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
     memory,
     harts: all,
     devicetree: {
-      isa: "rv64imafdc_zicbom_zicboz_zicntr_zicsr_zifencei_zba_zbb_zbs_sstc_svadu",
+      isa: `rv64${ISA_EXTENSIONS.map((name) => (name.length === 1 ? name : `_${name}`)).join("")}`,
       isaExtensions: firmware === "vmm" ? ISA_EXTENSIONS : ISA_EXTENSIONS.filter((name) => name !== "svadu"),
       mmuType: "riscv,sv57",
       cacheBlockSize: 64,

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { Assembler, AssemblyError, assemble } from "../src/asm.ts";
 import { disassemble } from "../src/disasm.ts";
+import { findCompressed } from "../src/isa/compressed.ts";
 import { INSTRUCTIONS } from "../src/isa/index.ts";
-import { gnuAssemble } from "./binutils.ts";
+import { gnuAssemble, NOT_IN_BINUTILS } from "./binutils.ts";
 import { Random } from "./random.ts";
 
 const ORIGIN = 0x80000000;
@@ -25,7 +26,8 @@ describe("instructions", () => {
   test("every instruction with random operands has the bytes that GNU as gives it", () => {
     const random = new Random(1);
     const source: string[] = [];
-    for (const { match, mask } of INSTRUCTIONS) {
+    const known = INSTRUCTIONS.filter(({ extension }) => !NOT_IN_BINUTILS.includes(extension));
+    for (const { match, mask } of known) {
       for (let tries = 0; tries < 40; tries++) {
         const pc = ORIGIN + ROOM + 4 * source.length;
         const text = disassemble((match | (random.bits() & ~mask)) >>> 0, pc).text;
@@ -36,7 +38,7 @@ describe("instructions", () => {
         source.push(text.replace(/ 0x8[0-9a-f]{7}$/, (target) => ` . + (${Number(target) - pc})`));
       }
     }
-    expect(source.length).toBeGreaterThan(20 * INSTRUCTIONS.length);
+    expect(source.length).toBeGreaterThan(20 * known.length);
     expectSame(`.zero ${ROOM}\n${source.join("\n")}\n.zero ${ROOM}`, ORIGIN, ROOM);
   });
 
@@ -44,7 +46,9 @@ describe("instructions", () => {
     const random = new Random(4);
     const source: string[] = [];
     for (let count = 0; count < 8000; count++) {
-      const text = disassemble((random.below(65536) & ~3) | random.below(3), ORIGIN).text;
+      const half = (random.below(65536) & ~3) | random.below(3);
+      if (NOT_IN_BINUTILS.includes(findCompressed(half)?.extension ?? "c")) continue;
+      const text = disassemble(half, ORIGIN).text;
       // Hints that GNU as refuses or calls by other names.
       if (text.startsWith(".") || /c\.(nop|slli|srli|srai|j|beqz|bnez)\b/.test(text)) continue;
       source.push(text);

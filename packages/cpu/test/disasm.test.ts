@@ -2,8 +2,10 @@ import { describe, expect, test } from "vitest";
 import { assemble } from "../src/asm.ts";
 import { csrName } from "../src/csr/names.ts";
 import { disassemble } from "../src/disasm.ts";
+import { findCompressed } from "../src/isa/compressed.ts";
 import { INSTRUCTIONS } from "../src/isa/index.ts";
-import { gnuDisassemble } from "./binutils.ts";
+import type { Instruction } from "../src/isa/instruction.ts";
+import { gnuDisassemble, NOT_IN_BINUTILS } from "./binutils.ts";
 import { Random } from "./random.ts";
 
 /** Our text in objdump's spelling: no spaces after commas, branch targets without `0x`. */
@@ -14,11 +16,11 @@ function gnuSpelling(text: string): string {
     : spelled;
 }
 
-/** Every instruction with random operands, the bits outside its mask drawn at random. */
-function randomWords(count: number): Uint32Array<ArrayBuffer> {
+/** These instructions with random operands, the bits outside its mask drawn at random. */
+function randomWords(instructions: readonly Instruction[], count: number): Uint32Array<ArrayBuffer> {
   const random = new Random(2);
   return Uint32Array.from(
-    INSTRUCTIONS.flatMap(({ match, mask }) =>
+    instructions.flatMap(({ match, mask }) =>
       Array.from({ length: count }, () => (match | (random.bits() & ~mask)) >>> 0),
     ),
   );
@@ -28,6 +30,8 @@ function randomWords(count: number): Uint32Array<ArrayBuffer> {
 function documentedDifference(word: number, ours: string, gnu: string): boolean {
   // Reserved rounding modes are illegal instructions.
   if (gnu.endsWith(",unknown")) return ours === `.4byte 0x${word.toString(16)}`;
+  // So are reserved rounds.
+  if (/^aes64ks1i .*,0x[b-f]$/.test(gnu)) return ours === `.4byte 0x${word.toString(16)}`;
   // binutils 2.40 knows the exact conversions with the rounding mode 0 only; QEMU and the specification know all.
   if (/^fcvt\.d\.(s|w|wu) /.test(ours)) return gnu.startsWith(".4byte");
   // CSRs that this processor lacks go by number.
@@ -39,10 +43,11 @@ function documentedDifference(word: number, ours: string, gnu: string): boolean 
 }
 
 describe("32-bit instructions", () => {
-  const words = randomWords(100);
+  const known = INSTRUCTIONS.filter(({ extension }) => !NOT_IN_BINUTILS.includes(extension));
 
   test("every instruction with random operands reads as objdump shows it", () => {
     const differences: string[] = [];
+    const words = randomWords(known, 100);
     const shown = gnuDisassemble(new Uint8Array(words.buffer));
     expect(shown.length).toBe(words.length);
     for (const { address, text } of shown) {
@@ -62,11 +67,13 @@ describe("32-bit instructions", () => {
         if (a !== b && ((a.match ^ b.match) & a.mask & b.mask) === 0) both.push(`${a.name} ${b.name}`);
       }
     }
-    expect(both).toEqual([]);
+    // Zbb's instruction is a case of Zbkb's, and does the same.
+    expect(both).toEqual(["zext.h packw", "packw zext.h"]);
   });
 
   test("any word assembles back from its text", () => {
     const random = new Random(3);
+    const words = randomWords(INSTRUCTIONS, 100);
     const all = Uint32Array.from([...words, ...Array.from({ length: 20_000 }, () => random.bits() | 3)]);
     const source = [...all].map((word, index) => disassemble(word, 4 * index).text).join("\n");
     expect(new Uint32Array(assemble(source).bytes.buffer)).toEqual(all);
@@ -91,8 +98,12 @@ describe("16-bit instructions", () => {
       // Shifts by zero and the two reserved parcels have names of their own in binutils.
       const shift = /^c\.(slli|srli|srai)64 (\w+)$/.exec(text);
       const sameShift = shift !== null && ours === `c.${shift[1]} ${shift[2]}, 0x0`;
+      const newer =
+        text === `.2byte 0x${half.toString(16)}` &&
+        NOT_IN_BINUTILS.includes(findCompressed(half)?.extension ?? "c");
       const reserved = ours.startsWith(".2byte") && ["c.unimp", "c.addi16sp sp,0"].includes(text);
-      if (!same && !sameShift && !reserved) differences.push(`${half.toString(16)}: ${ours} | ${text}`);
+      if (!same && !sameShift && !newer && !reserved)
+        differences.push(`${half.toString(16)}: ${ours} | ${text}`);
     }
     expect(differences).toEqual([]);
   });

@@ -7,6 +7,7 @@ import type { FloatName } from "../isa/semantics.ts";
 import { State } from "../state.ts";
 import { defineChains } from "../translator/chain.ts";
 import { defineAtomicHost } from "./atomic-host.ts";
+import { PureFunctions } from "./pure-functions.ts";
 
 /** What the core module calls outside. */
 export interface CoreImports extends WebAssembly.ModuleImports {
@@ -98,11 +99,13 @@ export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
   const csrs = defineCsrs(module, { mmu, imports, isa: CSR_ISA });
   const float = defineFloat(module, { fflagsOffset: State.FFLAGS });
   const atomicHost = defineAtomicHost(module, mmu);
+  const pure = new PureFunctions(module);
   const run = defineInterpreter(module, {
-    functions: { mmu, csrs, float, atomicHost },
+    functions: { mmu, csrs, float, pure: (target) => pure.declare(target), atomicHost },
     expansionTable: options.expansionTable,
     translationThreshold: options.translationThreshold,
   });
+  pure.define();
   module.export("run", run);
   module.export("csrInspect", csrs.csrInspect);
   module.export("csrWrite", csrs.csrWrite);

@@ -75,7 +75,7 @@ function formText(form: Form | undefined, code: number, word: number, pc: bigint
   return form.syntax === "" || code === C_NOP ? form.name : `${form.name} ${operands.join(", ")}`;
 }
 
-/** An operand's text; undefined for a reserved rounding mode. */
+/** An operand's text; undefined for a reserved rounding mode or round number. */
 function fieldText(field: FieldName, value: number, pc: bigint): string | undefined {
   switch (field) {
     case "immB":
@@ -84,7 +84,10 @@ function fieldText(field: FieldName, value: number, pc: bigint): string | undefi
     case "immU":
     case "shamt5":
     case "shamt6":
+    case "byteSelect":
       return hex(value);
+    case "rnum":
+      return value <= 10 ? hex(value) : undefined;
     default:
   }
   switch (FIELDS[field].kind) {

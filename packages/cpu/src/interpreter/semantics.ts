@@ -1,6 +1,6 @@
 import type { MmuFunctions } from "@isomorph/mmu";
 import { Access, Tlb } from "@isomorph/mmu";
-import type { Code, I32, I64, Label, Var } from "@isomorph/wasm";
+import type { Code, FunctionRef, I32, I64, Label, Var } from "@isomorph/wasm";
 import type { AtomicHost } from "../core/atomic-host.ts";
 import {
   dataContext,
@@ -15,6 +15,7 @@ import {
 import type { CsrFunctions } from "../csr/index.ts";
 import type { FloatFunctions } from "../float/index.ts";
 import type { Instruction } from "../isa/instruction.ts";
+import type { PureFunction } from "../isa/pure-function.ts";
 import { type AccessSize, type AmoOperation, type FloatName, Semantics } from "../isa/semantics.ts";
 import { callFloatFunction, combineAmo } from "../isa/semantics-shared.ts";
 import { State } from "../state.ts";
@@ -56,6 +57,8 @@ export interface InterpreterFunctions {
   readonly mmu: MmuFunctions;
   readonly csrs: CsrFunctions;
   readonly float: FloatFunctions;
+  /** The function of the module for a {@link PureFunction}. */
+  readonly pure: (target: PureFunction) => FunctionRef;
   readonly atomicHost: AtomicHost;
 }
 
@@ -143,12 +146,21 @@ export class InterpreterSemantics extends Semantics {
           return bits(20, 31);
         case "shamt6":
           return bits(20, 63);
+        case "byteSelect":
+          return i32.shrU(word.get(), 30);
+        case "rnum":
+          return bits(20, 15);
         case "zimm":
           return bits(15, 31);
         default:
       }
     }
     throw new TypeError(`${this.#instruction?.name} has no immediate`);
+  }
+
+  apply(target: PureFunction): I64 {
+    // The operands are on the stack.
+    return this.code.call(this.#functions.pure(target) as FunctionRef<readonly [], "i64">);
   }
 
   f(operand: 1 | 2 | 3): I64 {

@@ -1,5 +1,6 @@
 import type { I32, I64 } from "@isomorph/wasm";
 import { type Extension, encoding, type Instruction, instruction, Mask, Opcode } from "./instruction.ts";
+import { reverseBytes } from "./reverse.ts";
 import type { Semantics } from "./semantics.ts";
 
 /** Zba, Zbb and Zbs (unprivileged specification, chapter 28). */
@@ -29,7 +30,7 @@ export const bitManipulation: readonly Instruction[] = [
   unary("sext.h", Opcode.OP_IMM, 1, 0x605, (s) => s.i64.extend16S(s.x1())),
   unary("zext.h", Opcode.OP_32, 4, 0x080, (s) => s.i64.and(s.x1(), 0xffff)),
   unary("orc.b", Opcode.OP_IMM, 5, 0x287, orCombine),
-  unary("rev8", Opcode.OP_IMM, 5, 0x6b8, reverseBytes),
+  unary("rev8", Opcode.OP_IMM, 5, 0x6b8, (s) => reverseBytes(s.code, s.code.let64(s.x1()))),
   binary("zbb", "max", Opcode.OP, 6, 0x05, (s) => extreme(s, (a, b) => s.i64.gtS(a, b))),
   binary("zbb", "maxu", Opcode.OP, 7, 0x05, (s) => extreme(s, (a, b) => s.i64.gtU(a, b))),
   binary("zbb", "min", Opcode.OP, 4, 0x05, (s) => extreme(s, (a, b) => s.i64.ltS(a, b))),
@@ -115,14 +116,4 @@ function orCombine(s: Semantics): I64 {
     ),
   );
   return i64.or(i64.sub(marks.get(), i64.shrU(marks.get(), 7)), marks.get());
-}
-
-function reverseBytes(s: Semantics): I64 {
-  const { code, i64 } = s;
-  const value = code.let64(s.x1());
-  const swap = (mask: bigint, shift: number): I64 =>
-    i64.or(i64.shl(i64.and(value.get(), mask), shift), i64.and(i64.shrU(value.get(), shift), mask));
-  value.set(swap(0x00ff00ff00ff00ffn, 8));
-  value.set(swap(0x0000ffff0000ffffn, 16));
-  return i64.rotl(value.get(), 32);
 }

@@ -21,6 +21,7 @@ interface Immediate {
 /** A 16-bit instruction (unprivileged specification, chapter 26): a short spelling of a 32-bit one. */
 export interface CompressedInstruction {
   readonly name: string;
+  readonly extension: "c" | "zcb" | "zcmop";
   readonly match: number;
   readonly mask: number;
   /** Name of the 32-bit instruction that it stands for. */
@@ -70,6 +71,34 @@ type Row = readonly [
   operands: Readonly<Partial<Record<FieldName, Source>>>,
   nonzero?: readonly number[],
 ];
+
+const BYTE = immediate("1|0", "5|6");
+const HALF = immediate("1", "5");
+
+/** Zcb (chapter 27): simple ones that C left out. */
+const ZCB_ROWS: readonly Row[] = [
+  ["c.lbu", 0x8000, 0xfc03, "lbu", { rd: short(2), rs1: short(7), immI: BYTE }],
+  ["c.lhu", 0x8400, 0xfc43, "lhu", { rd: short(2), rs1: short(7), immI: HALF }],
+  ["c.lh", 0x8440, 0xfc43, "lh", { rd: short(2), rs1: short(7), immI: HALF }],
+  ["c.sb", 0x8800, 0xfc03, "sb", { rs2: short(2), rs1: short(7), immS: BYTE }],
+  ["c.sh", 0x8c00, 0xfc43, "sh", { rs2: short(2), rs1: short(7), immS: HALF }],
+  ["c.mul", 0x9c41, 0xfc63, "mul", { rd: short(7), rs1: short(7), rs2: short(2) }],
+  ["c.zext.b", 0x9c61, 0xfc7f, "andi", { rd: short(7), rs1: short(7), immI: 255 }],
+  ["c.sext.b", 0x9c65, 0xfc7f, "sext.b", { rd: short(7), rs1: short(7) }],
+  ["c.zext.h", 0x9c69, 0xfc7f, "zext.h", { rd: short(7), rs1: short(7) }],
+  ["c.sext.h", 0x9c6d, 0xfc7f, "sext.h", { rd: short(7), rs1: short(7) }],
+  ["c.zext.w", 0x9c71, 0xfc7f, "add.uw", { rd: short(7), rs1: short(7), rs2: 0 }],
+  ["c.not", 0x9c75, 0xfc7f, "xori", { rd: short(7), rs1: short(7), immI: -1 }],
+];
+
+/** Zcmop (chapter 10): may-be-operations, which for now do nothing. */
+const ZCMOP_ROWS: readonly Row[] = Array.from({ length: 8 }, (_, index) => [
+  `c.mop.${2 * index + 1}`,
+  0x6081 | (index << 8),
+  0xffff,
+  "addi",
+  { rd: 0, rs1: 0, immI: 0 },
+]);
 
 /** In order of precedence: the first row that matches counts. */
 const ROWS: readonly Row[] = [
@@ -129,16 +158,25 @@ const ROWS: readonly Row[] = [
   ["c.sdsp", 0xe002, 0xe003, "sd", { rs2: RS2, rs1: 2, immS: STORE_DOUBLE_SP }],
 ];
 
-export const compressed: readonly CompressedInstruction[] = ROWS.map(
-  ([name, match, mask, base, operands, registers = []]) => {
+function describe(
+  extension: CompressedInstruction["extension"],
+  rows: readonly Row[],
+): CompressedInstruction[] {
+  return rows.map(([name, match, mask, base, operands, registers = []]) => {
     const nonzero = registers.map((at) => 31 << at);
     for (const source of Object.values(operands)) {
       if (typeof source === "object" && "pieces" in source && source.nonzero)
         nonzero.push(immediateBits(source));
     }
-    return { name, match, mask, base, operands, nonzero };
-  },
-);
+    return { name, extension, match, mask, base, operands, nonzero };
+  });
+}
+
+export const compressed: readonly CompressedInstruction[] = [
+  ...describe("c", ROWS),
+  ...describe("zcb", ZCB_ROWS),
+  ...describe("zcmop", ZCMOP_ROWS),
+];
 
 function immediateBits({ pieces }: Immediate): number {
   return pieces.reduce((bits, [at, , width]) => bits | ((2 ** width - 1) << at), 0);

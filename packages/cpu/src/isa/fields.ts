@@ -80,6 +80,8 @@ export type FieldName =
   | "immJ"
   | "shamt5"
   | "shamt6"
+  | "byteSelect"
+  | "rnum"
   | "zimm"
   | "csr"
   | "rm"
@@ -116,6 +118,10 @@ export const FIELDS: Readonly<Record<FieldName, Field>> = {
   ]),
   shamt5: small("immediate", 20, 5, "shift amount"),
   shamt6: small("immediate", 20, 6, "shift amount"),
+  /** Which byte of rs2 an SM4 instruction takes. */
+  byteSelect: small("immediate", 30, 2, "byte select"),
+  /** The round of the AES key schedule, 0 to 10; the others are reserved. */
+  rnum: small("immediate", 20, 4, "round number"),
   /** Five-bit immediate of the CSR instructions. */
   zimm: small("immediate", 15, 5, "immediate"),
   csr: small("csr", 20, 12, "CSR number"),

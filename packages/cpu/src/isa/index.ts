@@ -1,11 +1,17 @@
+import { aes } from "./aes.ts";
 import { bitManipulation } from "./bit-manipulation.ts";
+import { carryLess } from "./carry-less.ts";
 import { expandAll } from "./compressed.ts";
+import { cryptoBits } from "./crypto-bits.ts";
 import { float } from "./float.ts";
+import { hash } from "./hash.ts";
 import type { Instruction } from "./instruction.ts";
 import { privileged } from "./privileged.ts";
 import { rv64a } from "./rv64a.ts";
 import { rv64i } from "./rv64i.ts";
 import { rv64m } from "./rv64m.ts";
+import { zicond } from "./zicond.ts";
+import { zimop } from "./zimop.ts";
 
 /** Every 32-bit instruction. */
 export const INSTRUCTIONS: readonly Instruction[] = [
@@ -14,6 +20,12 @@ export const INSTRUCTIONS: readonly Instruction[] = [
   ...rv64a,
   ...float,
   ...bitManipulation,
+  ...carryLess,
+  ...cryptoBits,
+  ...aes,
+  ...hash,
+  ...zicond,
+  ...zimop,
   ...privileged,
 ];
 

@@ -1,4 +1,4 @@
-import { encoding, type Instruction, instruction, Opcode } from "./instruction.ts";
+import { encoding, type Instruction, instruction, Mask, Opcode } from "./instruction.ts";
 import type { AmoOperation } from "./semantics.ts";
 
 const OPERATIONS: readonly (readonly [AmoOperation, number])[] = [
@@ -24,7 +24,7 @@ const FUNCT5 = 0xf800707f;
 const FUNCT5_RS2 = 0xf9f0707f;
 
 /** The A extension (unprivileged specification, chapter 13). Accesses must be naturally aligned. */
-export const rv64a: readonly Instruction[] = SIZES.flatMap(([suffix, funct3, size]) => [
+const atomics: readonly Instruction[] = SIZES.flatMap(([suffix, funct3, size]) => [
   instruction(
     "a",
     `lr.${suffix}`,
@@ -52,3 +52,13 @@ export const rv64a: readonly Instruction[] = SIZES.flatMap(([suffix, funct3, siz
     ),
   ),
 ]);
+
+/**
+ * A and Zawrs (section 15.1): a wait on a reservation may end at any time. Here it ends at once, so that it is never too
+ * long for `mstatus.TW` either.
+ */
+export const rv64a: readonly Instruction[] = [
+  ...atomics,
+  instruction("zawrs", "wrs.nto", "", Opcode.SYSTEM | (0x00d << 20), Mask.ALL, () => {}),
+  instruction("zawrs", "wrs.sto", "", Opcode.SYSTEM | (0x01d << 20), Mask.ALL, () => {}),
+];

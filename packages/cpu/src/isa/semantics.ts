@@ -1,5 +1,6 @@
 import type { Code, I32, I64, Integer32Ops, Integer64Ops } from "@isomorph/wasm";
 import type { FormatFunctions } from "../float/index.ts";
+import type { PureFunction } from "./pure-function.ts";
 
 /** An arithmetic function: of one format, or a conversion between the two. */
 export type FloatName = `${"f32" | "f64"}.${keyof FormatFunctions<"i32">}` | "f32ToF64" | "f64ToF32";
@@ -52,6 +53,9 @@ export abstract class Semantics {
   setFlag(value: I32): void {
     this.setX(this.i64.extendI32U(value));
   }
+
+  /** The value of a function of one or two operands. */
+  abstract apply(target: PureFunction, ...operands: I64[]): I64;
 
   // Floating-point operands.
 

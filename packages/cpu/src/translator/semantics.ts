@@ -2,6 +2,7 @@ import { Access, Tlb } from "@isomorph/mmu";
 import type { Code, FunctionRef, I32, I64, Label, Values, Var } from "@isomorph/wasm";
 import { hostLoad, hostStore, SIZE_LOG2, tlbEntry, tlbHit, tlbHost } from "../core/soft-tlb.ts";
 import { FIELDS } from "../isa/fields.ts";
+import type { PureFunction } from "../isa/pure-function.ts";
 import { type AccessSize, type AmoOperation, type FloatName, Semantics } from "../isa/semantics.ts";
 import { combineAmo } from "../isa/semantics-shared.ts";
 import { State } from "../state.ts";
@@ -133,6 +134,13 @@ export class TranslatorSemantics extends Semantics {
   }
   immediate32(): I32 {
     return this.i32.const(this.#immediate());
+  }
+
+  apply({ emit }: PureFunction, first: I64, second?: I64): I64 {
+    const { code } = this;
+    const b = second === undefined ? undefined : code.let64(second);
+    const a = code.let64(first);
+    return emit(code, a, b ?? a);
   }
 
   f(operand: 1 | 2 | 3): I64 {
@@ -290,8 +298,9 @@ export class TranslatorSemantics extends Semantics {
   environmentCall(): void {
     this.#refuse();
   }
-  illegalIf(): void {
-    this.#refuse();
+  /** The interpreter raises it. */
+  illegalIf(condition: I32): void {
+    this.code.if(condition, () => this.#bail());
   }
   trapReturn(): void {
     this.#refuse();

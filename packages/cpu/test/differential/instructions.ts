@@ -1,11 +1,15 @@
 import { csrByName } from "../../src/csr/names.ts";
 import { CSRS } from "../../src/csr/table.ts";
+import { findCompressed } from "../../src/isa/compressed.ts";
 import { FIELDS, type FieldName } from "../../src/isa/fields.ts";
 import { expansionTable, INSTRUCTIONS } from "../../src/isa/index.ts";
 import type { Instruction } from "../../src/isa/instruction.ts";
 import type { Environment, Role } from "./environment.ts";
+import { NOT_ON_QEMU } from "./not-on-qemu.ts";
 import { safeWord } from "./safety.ts";
 
+const NOP = 0x13;
+const C_NOP = 0x01;
 const EXPANSIONS = expansionTable();
 
 /** The 32-bit word that an instruction of either length stands for. */
@@ -64,10 +68,11 @@ function randomOperands(instruction: Instruction, environment: Environment): num
   return word >>> 0;
 }
 
-/** Instructions that other generators make, or that QEMU lacks. */
+/** Without instructions that other generators make, or that QEMU lacks. */
 const STRAIGHT: readonly Instruction[] = INSTRUCTIONS.filter(
   ({ extension, flow, name }) =>
-    !["zicsr", "zicbom", "zicboz"].includes(extension) &&
+    extension !== "zicsr" &&
+    !NOT_ON_QEMU.includes(extension) &&
     !["branch", "jump", "indirect"].includes(flow) &&
     !["mret", "sret", "wfi"].includes(name),
 );
@@ -80,7 +85,11 @@ export function straightInstruction(environment: Environment): number {
 /** Any 16-bit instruction, or one that is none. */
 export function compressedInstruction(environment: Environment): number {
   const { random } = environment;
-  return attempt(environment, () => (random.below(16384) << 2) | random.below(3));
+  return attempt(environment, () => {
+    const half = (random.below(16384) << 2) | random.below(3);
+    const { extension = "c" } = findCompressed(half) ?? {};
+    return NOT_ON_QEMU.includes(extension) ? C_NOP : half;
+  });
 }
 
 /** An instruction with a bit or two flipped, or any word of a known opcode. */
@@ -121,5 +130,5 @@ function attempt(environment: Environment, make: () => number): number {
     const word = expanded(bits);
     if (safeWord(word, environment)) return bits;
   }
-  return 0x13;
+  return NOP;
 }
