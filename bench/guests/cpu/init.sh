@@ -1,6 +1,7 @@
 #!/bin/sh
-# The measuring guest's init. The kernel hands it `rows=NAME:WORK,...` from its command line as a variable; it does
-# them in turn, says so on the console in lines that start with @@, and powers the machine off.
+# The measuring guest's init. The kernel hands it `rows=NAME:WORK,...` from its command line as a variable. It does
+# them in turn, each when a line of input comes, says so on the console in lines that start with @@, and powers the
+# machine off.
 export PATH=/bench:/usr/bin:/bin PYTHONHASHSEED=0
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -74,6 +75,8 @@ python_start() {
 for item in $(echo "$rows" | busybox tr , ' '); do
   export ROW="${item%:*}"
   work=${item#*:}
+  mark ready "$ROW"
+  read -r _
   case $ROW in
     coremark) coremark "$work" ;;
     dhrystone) dhrystone "$work" ;;
@@ -87,6 +90,4 @@ for item in $(echo "$rows" | busybox tr , ' '); do
   mark "done" "$ROW" "$?"
   busybox rm -f /tmp/text /tmp/out
 done
-# The last mark has to be read before the machine is gone.
-sleep 0.2
 busybox poweroff -f

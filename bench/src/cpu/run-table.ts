@@ -7,7 +7,7 @@ import { type Emulator, ours, qemu } from "./emulators.ts";
 import { buildMeasuringGuest, INIT, type MeasuringGuest } from "./guest.ts";
 import { type TableOptions, TableUsageError } from "./options.ts";
 import { BOOT_ROW, type Row } from "./rows.ts";
-import { type RowCost, runSession, runUntil } from "./session.ts";
+import { type RowCost, runUntil, Session } from "./session.ts";
 import { type Table, tableCells, tableRow, textTable } from "./table.ts";
 
 const cacheDir = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "isomorph");
@@ -33,15 +33,12 @@ export async function runTable(options: TableOptions, tell: (line: string) => vo
     const results = new Map<string, { readonly by: string; readonly result: string }>();
     for (let round = 1; round <= options.rounds; round++) {
       const turn = round % 2 === 1 ? emulators : emulators.toReversed();
-      for (const emulator of turn) {
-        const onRow = (name: string, cost: RowCost): void => {
-          tell(`${round}/${options.rounds} ${emulator.name} ${name}: ${describeCost(cost)}`);
-          const of = costs.get(name)!;
-          of.set(emulator.name, [...(of.get(emulator.name) ?? []), cost]);
-          compareResults(results, name, emulator.name, cost.result);
-        };
-        await runEmulator(emulator, guest, folder, options, onRow);
-      }
+      await runRound(turn, guest, folder, options, (emulator, name, cost) => {
+        tell(`${round}/${options.rounds} ${name}, ${emulator.title}: ${describeCost(cost)}`);
+        const of = costs.get(name)!;
+        of.set(emulator.name, [...(of.get(emulator.name) ?? []), cost]);
+        compareResults(results, name, emulator.name, cost.result);
+      });
     }
     const names = emulators.map(({ name }) => name);
     const table = {
@@ -68,28 +65,46 @@ function chooseEmulators(options: TableOptions): Emulator[] {
   return all.filter(({ name }) => options.emulators?.includes(name));
 }
 
-async function runEmulator(
-  emulator: Emulator,
-  guest: MeasuringGuest,
+/**
+ * Every emulator does every row once. All are there at the same time, but only one has something to do: so those who
+ * are compared do a row right after one another, whatever else the host is busy with.
+ */
+async function runRound(
+  emulators: readonly Emulator[],
+  { kernel, bootInitrd, initrd }: MeasuringGuest,
   folder: string,
-  options: TableOptions,
-  onRow: (name: string, cost: RowCost) => void,
+  { rows, verbose }: TableOptions,
+  onRow: (emulator: Emulator, row: string, cost: RowCost) => void,
 ): Promise<void> {
-  const common = {
-    patience: PATIENCE,
-    onRow,
-    ...(options.verbose && { onOutput: (text: string) => void process.stderr.write(text) }),
-  };
-  const { kernel, bootInitrd, initrd } = guest;
-  if (options.rows.some(({ name }) => name === BOOT_ROW)) {
-    const command = await emulator.command({ kernel, initrd: bootInitrd, append: "rdinit=/bin/sh", folder });
-    await runUntil({ ...common, command, row: BOOT_ROW, until: INIT_STARTS });
+  const onOutput = verbose ? (text: string): void => void process.stderr.write(text) : undefined;
+  const common = { patience: PATIENCE, onOutput };
+  if (rows.some(({ name }) => name === BOOT_ROW)) {
+    for (const emulator of emulators) {
+      const images = { kernel, initrd: bootInitrd, append: "rdinit=/bin/sh", folder };
+      const command = await emulator.command(images);
+      onRow(emulator, BOOT_ROW, await runUntil({ ...common, command }, BOOT_ROW, INIT_STARTS));
+    }
   }
-  const inGuest = options.rows.filter(({ name }) => name !== BOOT_ROW);
+  const inGuest = rows.filter(({ name }) => name !== BOOT_ROW);
   if (inGuest.length === 0) return;
+  const names = inGuest.map(({ name }) => name);
   const append = `rdinit=${INIT} rows=${inGuest.map(({ name, work }) => `${name}:${work}`).join(",")}`;
-  const command = await emulator.command({ kernel, initrd, append, folder });
-  await runSession({ ...common, command, rows: inGuest.map(({ name }) => name) });
+  const sessions: Session[] = [];
+  try {
+    for (const emulator of emulators) {
+      const command = await emulator.command({ kernel, initrd, append, folder });
+      sessions.push(new Session({ ...common, command }, names));
+    }
+    for (const session of sessions) await session.ready();
+    for (const [i, name] of names.entries()) {
+      const order = emulators.map((_, at) => at);
+      for (const at of i % 2 === 0 ? order : order.toReversed()) {
+        onRow(emulators[at]!, name, await sessions[at]!.row());
+      }
+    }
+  } finally {
+    for (const session of sessions) session.close();
+  }
 }
 
 /** Equal work has equal results: another one means that an emulator computes wrongly. */

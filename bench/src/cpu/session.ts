@@ -1,170 +1,183 @@
-import { spawn } from "node:child_process";
 import type { Command, Cost } from "../benchmark.ts";
+import { EmulatorProcess } from "./emulator-process.ts";
 import { type Mark, MarkReader } from "./marks.ts";
-import { type ProcessTimes, processTimes } from "./process-times.ts";
 
 /** What a row cost an emulator, and what came out of it in the guest. */
 export interface RowCost extends Cost {
   readonly result: string;
 }
 
-/** How {@link runSession} runs an emulator. */
+/** How an emulator is run. */
 export interface SessionOptions {
   readonly command: Command;
-  /** Names of the rows that the guest was told to do, in this order. */
-  readonly rows: readonly string[];
-  /** Seconds without a mark after which the session has failed. */
+  /** Seconds until a row, or the boot before it, counts as failed. */
   readonly patience: number;
-  /** Receives each row as it is done. */
-  readonly onRow?: (row: string, cost: RowCost) => void;
   /** Receives the console's output as it comes. */
-  readonly onOutput?: (text: string) => void;
+  readonly onOutput?: ((text: string) => void) | undefined;
 }
 
-/** How much of the console an error quotes, in characters. */
-const QUOTED = 2000;
-
-interface Sample extends ProcessTimes {
-  readonly wall: number;
+interface Waiter {
+  readonly resolve: (mark: Mark) => void;
+  readonly reject: (error: Error) => void;
 }
 
 /**
- * Runs an emulator whose guest does rows one after the other, and reads its clocks at the guest's marks. The emulator
- * is ended when the last row is done.
- *
- * @throws Error naming the row and quoting the console when the emulator can't be started or ends early, a row fails,
- * or nothing is heard for too long.
+ * An emulator whose guest does a row whenever it is asked for the next one; in between it idles. The emulator's clocks
+ * are read when the guest's marks arrive, so that neither the boot nor a program's preparations count.
  */
-export async function runSession(options: SessionOptions): Promise<Map<string, RowCost>> {
-  const { rows } = options;
-  const costs = new Map<string, RowCost>();
-  const reader = new MarkReader();
-  let begun: Sample | undefined;
-  let cost: Cost | undefined;
-  let result = "";
-  const onText = (text: string, sample: () => Sample): boolean => {
-    for (const mark of reader.push(text)) {
-      const expected = rows[costs.size];
-      if (mark.row !== expected) throw new Error(`the guest speaks of ${mark.row}, not of ${expected}`);
-      step(mark, sample);
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #rows: readonly string[];
+  readonly #reader = new MarkReader();
+  readonly #emulator: EmulatorProcess;
+  readonly #marks: Mark[] = [];
+  readonly #samples: Partial<Record<Mark["kind"], Cost>> = {};
+  #next = 0;
+  #waiter: Waiter | undefined;
+  #failure: string | undefined;
+
+  /** Starts the emulator. @param rows - Names of the rows that the guest was told to do, in order. */
+  constructor(options: SessionOptions, rows: readonly string[]) {
+    this.#options = options;
+    this.#rows = rows;
+    this.#emulator = new EmulatorProcess(
+      options.command,
+      (text) => this.#hear(text),
+      (reason) => this.#fail(reason),
+    );
+  }
+
+  /**
+   * Resolves when the guest waits to be asked.
+   *
+   * @throws Error naming the row and quoting the console when the emulator can't be started or ends, or takes too long.
+   */
+  ready(): Promise<void> {
+    return this.#within(async (row) => void (await this.#expect("ready", row)));
+  }
+
+  /**
+   * Has the guest, which is {@link ready}, do its next row, and leaves it ready for another.
+   *
+   * @throws Error as {@link ready} does, or when the row fails in the guest.
+   */
+  async row(): Promise<RowCost> {
+    const cost = await this.#within(async (row) => {
+      this.#emulator.send("\n");
+      const { begin, end } = await this.#samplesOf(row);
+      const result = await this.#outcome(row);
+      const { user, system, wall } = end;
+      return { user: user - begin.user, system: system - begin.system, wall: wall - begin.wall, result };
+    });
+    this.#next++;
+    if (this.#next < this.#rows.length) await this.ready();
+    return cost;
+  }
+
+  /** Ends the emulator. */
+  close(): void {
+    this.#emulator.close();
+  }
+
+  /** Does something about the next row, within the time that there is for it. */
+  async #within<T>(action: (row: string) => Promise<T>): Promise<T> {
+    const row = this.#rows[this.#next];
+    if (row === undefined) throw new RangeError(`there are only ${this.#rows.length} rows`);
+    const { patience } = this.#options;
+    const timer = setTimeout(() => this.#fail(`not done after ${patience} s`), patience * 1000);
+    try {
+      return await action(row);
+    } catch (error) {
+      this.close();
+      throw this.#emulator.error(`row ${row}: ${(error as Error).message}`);
+    } finally {
+      clearTimeout(timer);
     }
-    return costs.size === rows.length;
-  };
-  const step = ({ kind, row, detail }: Mark, sample: () => Sample): void => {
-    if (kind === "begin") begun = sample();
-    else if (kind === "end" && begun !== undefined) cost = difference(sample(), begun);
-    else if (kind === "result") result = detail;
-    else if (kind === "done") {
-      if (detail !== "0") throw new Error(`ended with status ${detail} in the guest`);
-      if (cost === undefined) throw new Error("ended without its marks");
-      const entry = { ...cost, result };
-      costs.set(row, entry);
-      options.onRow?.(row, entry);
-      begun = cost = undefined;
-      result = "";
+  }
+
+  async #samplesOf(row: string): Promise<{ begin: Cost; end: Cost }> {
+    await this.#expect("begin", row);
+    await this.#expect("end", row);
+    const { begin, end } = this.#samples;
+    if (begin === undefined || end === undefined) throw new Error("its clocks were not read");
+    return { begin, end };
+  }
+
+  async #outcome(row: string): Promise<string> {
+    const { detail } = await this.#expect("result", row);
+    const status = (await this.#expect("done", row)).detail;
+    if (status !== "0") throw new Error(`ended with status ${status} in the guest`);
+    return detail;
+  }
+
+  async #expect(kind: Mark["kind"], row: string): Promise<Mark> {
+    const mark = await this.#mark();
+    if (mark.kind === kind && mark.row === row) return mark;
+    if (mark.kind === "done")
+      throw new Error(`ended with status ${mark.detail} in the guest, without its marks`);
+    throw new Error(`the guest said "${mark.kind} ${mark.row}" where "${kind} ${row}" was due`);
+  }
+
+  #mark(): Promise<Mark> {
+    return new Promise((resolve, reject) => {
+      const mark = this.#marks.shift();
+      if (mark !== undefined) resolve(mark);
+      else if (this.#failure !== undefined) reject(new Error(this.#failure));
+      else this.#waiter = { resolve, reject };
+    });
+  }
+
+  #hear(text: string): void {
+    this.#options.onOutput?.(text);
+    for (const mark of this.#reader.push(text)) {
+      try {
+        this.#samples[mark.kind] = this.#emulator.sample();
+      } catch (error) {
+        this.#fail((error as Error).message);
+        return;
+      }
+      const waiter = this.#waiter;
+      this.#waiter = undefined;
+      if (waiter === undefined) this.#marks.push(mark);
+      else waiter.resolve(mark);
     }
-  };
-  await watch(options, onText, () => rows[costs.size] ?? "");
-  return costs;
+  }
+
+  #fail(reason: string): void {
+    this.#failure ??= reason;
+    this.#waiter?.reject(new Error(reason));
+    this.#waiter = undefined;
+  }
 }
 
 /**
  * Runs an emulator until its console says something, and returns what it cost from its start.
  *
- * @throws as {@link runSession} does.
+ * @throws Error naming the row, as {@link Session.row} does.
  */
-export async function runUntil(
-  options: Omit<SessionOptions, "rows"> & { readonly row: string; readonly until: string },
-): Promise<RowCost> {
-  let tail = "";
-  let cost: Cost | undefined;
-  const onText = (text: string, sample: () => Sample): boolean => {
-    tail += text;
-    if (tail.includes(options.until)) cost = sample();
-    tail = tail.slice(-options.until.length);
-    return cost !== undefined;
-  };
-  await watch(options, onText, () => options.row);
-  if (cost === undefined) throw new Error("the console was not watched to its end");
-  const entry = { ...cost, result: "" };
-  options.onRow?.(options.row, entry);
-  return entry;
-}
-
-function difference(to: Sample, from: Sample): Cost {
-  return { wall: to.wall - from.wall, user: to.user - from.user, system: to.system - from.system };
-}
-
-/** Starts the emulator, hands on its output until `onText` has enough, ends it. */
-function watch(
-  { command, patience, onOutput }: Omit<SessionOptions, "rows" | "onRow">,
-  onText: (text: string, sample: () => Sample) => boolean,
-  row: () => string,
-): Promise<void> {
+export function runUntil(options: SessionOptions, row: string, until: string): Promise<RowCost> {
+  const { command, patience, onOutput } = options;
   return new Promise((resolve, reject) => {
-    const [program = "", ...args] = command.argv;
-    const started = performance.now();
-    // A group of its own, so that helpers of the emulator end with it; an input that stays open and says nothing.
-    const child = spawn(program, args, {
-      detached: true,
-      env: { ...process.env, ...command.env },
-      stdio: ["pipe", "pipe", "pipe"],
-    });
-    let output = "";
-    let settled = false;
-    let timer: NodeJS.Timeout | undefined;
-    const end = (problem?: unknown): void => {
-      if (settled) return;
-      settled = true;
+    let tail = "";
+    const end = (cost: RowCost | string): void => {
       clearTimeout(timer);
-      process.off("exit", kill);
-      kill();
-      if (problem === undefined) {
-        resolve();
-        return;
-      }
-      const reason = problem instanceof Error ? problem.message : String(problem);
-      const said = output === "" ? "it said nothing" : `its output ended:\n${output.slice(-QUOTED)}`;
-      reject(new Error(`row ${row()}: ${reason}\n${command.argv.join(" ")}\n${said}`, { cause: problem }));
+      emulator.close();
+      if (typeof cost === "string") reject(emulator.error(`row ${row}: ${cost}`));
+      else resolve(cost);
     };
-    const kill = (): void => {
-      try {
-        if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
-      } catch {
-        // The group has ended by itself.
-      }
-    };
-    const sample = (): Sample => {
-      const times = child.pid === undefined ? undefined : processTimes(child.pid);
-      if (times === undefined) throw new Error("the emulator was gone before its clocks were read");
-      return { ...times, wall: (performance.now() - started) / 1000 };
-    };
-    const wait = (): void => {
-      clearTimeout(timer);
-      timer = setTimeout(() => end(new Error(`nothing heard for ${patience} s`)), patience * 1000);
-    };
-    process.once("exit", kill);
-    child.stdin.on("error", () => {
-      // An emulator need not read its input.
-    });
-    child.stdout.on("data", (chunk: Buffer) => {
-      if (settled) return;
-      // Marks are plain ASCII.
-      const text = chunk.toString("latin1");
-      output = (output + text).slice(-QUOTED);
+    const hear = (text: string): void => {
       onOutput?.(text);
-      wait();
-      try {
-        if (onText(text, sample)) end();
-      } catch (error) {
-        end(error);
+      tail += text;
+      if (tail.includes(until)) {
+        try {
+          end({ ...emulator.sample(), result: "" });
+        } catch (error) {
+          end((error as Error).message);
+        }
       }
-    });
-    child.stderr.on("data", (chunk: Buffer) => {
-      output = (output + chunk.toString("latin1")).slice(-QUOTED);
-    });
-    child.once("error", (error) => end(error));
-    child.once("close", (code, signal) => end(new Error(`the emulator ended (${signal ?? code})`)));
-    wait();
+      tail = tail.slice(-until.length);
+    };
+    const timer = setTimeout(() => end(`not done after ${patience} s`), patience * 1000);
+    const emulator = new EmulatorProcess(command, hear, end);
   });
 }
