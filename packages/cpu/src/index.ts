@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+export { type CounterDescription, PROCESSOR_COUNTERS } from "./counter-descriptions.ts";
 export {
   type Hart,
   PrivilegeMode,

@@ -38,7 +38,7 @@ export interface Processor {
     /** Bytes in a block of the cache-block instructions. */
     readonly cacheBlockSize: number;
   };
-  /** Counters since power-on, all harts together. */
+  /** Counters since the processor was made, all harts together: {@link PROCESSOR_COUNTERS} says what each one counts. */
   counters(): Readonly<Record<string, number>>;
   close(): void;
 }

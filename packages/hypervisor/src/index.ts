@@ -3,8 +3,9 @@
  *
  * @packageDocumentation
  */
-export type { Hart, ProcessorFactory } from "@isomorph/cpu";
+export type { CounterDescription, Hart, ProcessorFactory } from "@isomorph/cpu";
 export type { DeviceFactories, DevicesOf, VmConfig } from "./config.ts";
+export { describeCounter } from "./counter-descriptions.ts";
 export type { ImageFault, ImageKind, VmError, VmErrorCode } from "./errors.ts";
 export { cellPair, type DevicetreeNode, type FlattenOptions, flattenDevicetree } from "./fdt/writer.ts";
 export { type HtifOptions, type HtifSymbols, htifSymbols, signatureText } from "./htif.ts";

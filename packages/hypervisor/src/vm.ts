@@ -48,7 +48,10 @@ export interface Vm<F extends DeviceFactories = DeviceFactories> extends AsyncDi
   resume(): void;
   /** Starts the machine afresh with its images, as a reset button does: a run under way goes on with that. */
   reset(): void;
-  /** Event counts of the machine and its parts: `cpu.…`, `vm.…`, and `devices.NAME.…`. */
+  /**
+   * Counters of the machine and its parts: `cpu.…`, `vm.…`, `bus.…`, `transports.NAME.…` and `devices.NAME.…`.
+   * `describeCounter(name)` says what one counts, and in which unit.
+   */
   counters(): Readonly<Record<string, number>>;
   /**
    * Starts to sample what the harts execute. One profiler at a time: a second one fails with `ERR_VM_PROFILING`. With
@@ -239,15 +242,21 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
   }
 
   profile(options: ProfileOptions = {}): Profiler {
-    const { interval = 1, symbols = imageSymbols(this.#config.kernel, this.#images.kernel) } = options;
+    const { interval = 1, symbols = [] } = options;
     if (!(interval >= 0.1 && interval <= 1000)) {
       throw new RangeError(`interval must be 0.1 to 1000 milliseconds, got ${interval}`);
     }
     if (this.#dispatcher.sampler !== undefined) {
       throw new VmError("ERR_VM_PROFILING", "the machine is being profiled already");
     }
+    const { kernel, firmware } = this.#config;
+    const own = [
+      ...imageSymbols(kernel, this.#images.kernel),
+      ...imageSymbols(firmware, this.#images.firmware),
+    ];
     const { harts, memory } = this.#machine.processor;
-    const sampler = new StackSampler({ harts, memory, now: () => this.#eventLoop.now() }, interval, symbols);
+    const env = { harts, memory, now: () => this.#eventLoop.now() };
+    const sampler = new StackSampler(env, interval, [...symbols, ...own]);
     this.#dispatcher.sampler = sampler;
     return {
       profile: () => sampler.profile(),

@@ -4,11 +4,13 @@ import type { RunCommandOptions } from "../run/options.ts";
 import type { StartOptions } from "../start/start-command.ts";
 import {
   integer,
+  parseCountersFile,
   parseDisk,
   parseEscapeKey,
   parseMemory,
   parseSeconds,
   parseSeed,
+  parseSymbols,
   repeated,
 } from "./values.ts";
 
@@ -46,7 +48,25 @@ const timeoutOption = (): Option =>
   );
 const verboseOption = (): Option =>
   new Option("-v, --verbose", "show the kernel's messages and more about errors");
-const statsOption = (): Option => new Option("--stats", "print counters to standard error at the end");
+const statsOption = (): Option =>
+  new Option("--stats", "print times and counters to standard error at the end, one a line");
+const countersOption = (): Option =>
+  new Option(
+    "--counters [file.json]",
+    "print what the machine counted as a table with units to standard error at the end, or write it to FILE.json",
+  ).argParser(parseCountersFile);
+const profileOption = (): Option =>
+  new Option(
+    "--profile <file>",
+    "sample the guest's call stacks: folded stacks into FILE.folded or FILE.txt, else a Chrome .cpuprofile",
+  );
+const symbolsOption = (): Option =>
+  new Option(
+    "--symbols <file>",
+    "names for --profile: ELF[@ADDRESS], Linux Image, System.map or /proc/kallsyms; may be repeated",
+  )
+    .argParser(repeated(parseSymbols))
+    .default([], "the kernel's own");
 
 function startProgram(finish: (exitCode: number) => void): Command {
   return new Command("start")
@@ -68,6 +88,9 @@ function startProgram(finish: (exitCode: number) => void): Command {
     .addOption(timeoutOption())
     .addOption(verboseOption())
     .addOption(statsOption())
+    .addOption(countersOption())
+    .addOption(profileOption())
+    .addOption(symbolsOption())
     .addHelpText(
       "after",
       `
@@ -82,6 +105,7 @@ Examples:
   isomorph start
   isomorph start --exec 'python3 -V'
   isomorph start --exec 'cat >/root/data' <data
+  isomorph start --profile boot.cpuprofile --exec true
   echo 'uname -a' | isomorph start`,
     )
     .allowExcessArguments(false)
@@ -174,6 +198,9 @@ function runProgram(finish: (exitCode: number) => void): Command {
     .addOption(timeoutOption())
     .addOption(verboseOption())
     .addOption(statsOption())
+    .addOption(countersOption())
+    .addOption(profileOption())
+    .addOption(symbolsOption())
     .addHelpText(
       "after",
       `

@@ -89,6 +89,34 @@ export function parseDisk(text: string): DiskSpec {
   return { path, readOnly, overlay };
 }
 
+/** A file of symbols as `--symbols` names it. */
+export interface SymbolsSpec {
+  readonly path: string;
+  /** Where a position-independent program was loaded. */
+  readonly base: bigint;
+}
+
+/** `FILE[@ADDRESS]`. */
+export function parseSymbols(text: string): SymbolsSpec {
+  const [, path = text, digits = "0"] = /^(.+)@(0x[0-9a-f]{1,16})$/i.exec(text) ?? [];
+  if (path === "") throw new InvalidArgumentError("Give FILE or FILE@ADDRESS.");
+  return { path, base: BigInt(digits) };
+}
+
+/** An address: hexadecimal with 0x, or decimal. */
+export function parseAddress(text: string): bigint {
+  if (!/^(0x[0-9a-f]{1,16}|\d{1,20})$/i.test(text) || BigInt(text) >= 2n ** 64n) {
+    throw new InvalidArgumentError("Give an address such as 0x80000000.");
+  }
+  return BigInt(text);
+}
+
+/** A file for counters: the option may stand without one, and must not take what follows for it. */
+export function parseCountersFile(text: string): string {
+  if (text.endsWith(".json")) return text;
+  throw new InvalidArgumentError("Give FILE.json, or nothing: then a table goes to standard error.");
+}
+
 /** Collects a repeatable option. */
 export function repeated<T>(parse: (text: string) => T): (text: string, earlier: readonly T[]) => T[] {
   return (text, earlier) => [...(earlier ?? []), parse(text)];

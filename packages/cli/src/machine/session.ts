@@ -4,6 +4,7 @@ import { agentCommandLine } from "../agent/bootstrap.ts";
 import { AgentSession } from "../agent/session.ts";
 import { CommandError, EXIT, guestExitCode } from "../command/failure.ts";
 import type { Progress } from "../command/progress.ts";
+import type { Sight } from "../sight/sight.ts";
 import { ConsoleLink } from "../terminal/console-link.ts";
 import { InteractiveTerminal, terminalSize } from "../terminal/interactive.ts";
 import { ConsoleTail } from "./console-tail.ts";
@@ -36,6 +37,8 @@ export interface SessionOptions {
   readonly timeout?: number | undefined;
   readonly verbose: boolean;
   readonly stats: boolean;
+  /** Watches the machine. */
+  readonly sight?: Sight | undefined;
   /** A reset by the guest ends the session. */
   readonly noReboot?: boolean;
   readonly progress: Progress;
@@ -61,6 +64,7 @@ export async function runSession(options: SessionOptions): Promise<number> {
   try {
     const session = new Session(options, startedAt);
     machine = await session.build();
+    options.sight?.begin(machine.vm);
     exitCode = await session.run(machine);
   } catch (error) {
     if (!(error instanceof Interruption && error.exitCode === EXIT.OK)) throw error;
@@ -69,8 +73,12 @@ export async function runSession(options: SessionOptions): Promise<number> {
   } finally {
     progress.clear();
     if (options.stats && machine !== undefined) process.stderr.write(statsText(machine.vm, startedAt));
-    await machine?.vm.close();
-    await closeDisks(disks);
+    try {
+      if (machine !== undefined) await options.sight?.end(machine.vm);
+    } finally {
+      await machine?.vm.close();
+      await closeDisks(disks);
+    }
   }
   return exitCode;
 }

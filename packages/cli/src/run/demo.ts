@@ -3,6 +3,7 @@ import { CommandError } from "../command/failure.ts";
 import { createProgress } from "../command/progress.ts";
 import { demoDisk, demoKernel, demoStarts } from "../demo/index.ts";
 import { runSession } from "../machine/session.ts";
+import { openSight } from "../sight/sight.ts";
 import type { RunCommandOptions } from "./options.ts";
 
 /** The built-in guest with a disk in memory. Fails unless the disk shows that the guest was there. */
@@ -21,6 +22,7 @@ export async function runDemo(options: RunCommandOptions): Promise<number> {
     timeout,
     verbose: options.verbose ?? false,
     stats: options.stats ?? false,
+    sight: await openSight(options),
     noReboot: true,
     progress: createProgress(process.stderr, { quiet: true }),
   });

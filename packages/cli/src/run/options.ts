@@ -1,8 +1,9 @@
 import type { DiskSpec } from "../command/values.ts";
 import type { ConsoleDevice } from "../machine/session.ts";
+import type { SightOptions } from "../sight/sight.ts";
 
 /** The options of `isomorph run`, as they were parsed. */
-export interface RunCommandOptions {
+export interface RunCommandOptions extends SightOptions {
   readonly kernel?: string | undefined;
   readonly initrd?: string | undefined;
   readonly firmware?: string | undefined;

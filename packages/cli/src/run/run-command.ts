@@ -5,6 +5,7 @@ import { closeDisks, openDisk } from "../machine/disks.ts";
 import { readImage } from "../machine/files.ts";
 import type { MachineConfig } from "../machine/machine.ts";
 import { runSession, type SessionMode } from "../machine/session.ts";
+import { openSight } from "../sight/sight.ts";
 import { runDemo } from "./demo.ts";
 import { imageErrors } from "./image-errors.ts";
 import type { RunCommandOptions } from "./options.ts";
@@ -23,6 +24,7 @@ export async function runCommand(program: string | undefined, options: RunComman
   const kernel = await image(options.kernel === undefined ? "kernel" : "--kernel", paths.kernel);
   const initrd = await image("--initrd", paths.initrd);
   const firmware = await image("--firmware", paths.firmware);
+  const sight = await openSight(options);
   const disks: BlockBackend[] = [];
   try {
     for (const spec of options.disk) disks.push(await openDisk(spec));
@@ -45,6 +47,7 @@ export async function runCommand(program: string | undefined, options: RunComman
     timeout: options.timeout,
     verbose: options.verbose ?? false,
     stats: options.stats ?? false,
+    sight,
     noReboot: !options.reboot,
     progress: createProgress(process.stderr, { quiet: options.verbose !== true }),
   });

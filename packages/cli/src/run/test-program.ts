@@ -6,6 +6,7 @@ import { hostReason, readImage } from "../machine/files.ts";
 import { buildMachine } from "../machine/machine.ts";
 import { Supervisor } from "../machine/run-machine.ts";
 import { statsText } from "../machine/stats.ts";
+import { openSight } from "../sight/sight.ts";
 import { imageErrors } from "./image-errors.ts";
 import type { RunCommandOptions } from "./options.ts";
 
@@ -30,6 +31,7 @@ export async function runTestProgram(path: string, options: RunCommandOptions): 
       `${path}: has no begin_signature and end_signature, so there is no --signature to dump`,
     );
   }
+  const sight = await openSight(options);
   const building = buildMachine({
     ...{ firmware, memory, harts, clock, rngSeed },
     translationThreshold: options.translateAfter,
@@ -42,6 +44,7 @@ export async function runTestProgram(path: string, options: RunCommandOptions): 
   });
   const { vm, serial } = await imageErrors(building, { firmware: path });
   serial.ontransmit = (bytes) => void process.stdout.write(bytes);
+  sight?.begin(vm);
   try {
     const progress = createProgress(process.stderr, { quiet: true });
     const outcome = await new Supervisor({ vm, timeout: options.timeout, progress }).run();
@@ -63,6 +66,7 @@ export async function runTestProgram(path: string, options: RunCommandOptions): 
     return exitCode;
   } finally {
     if (options.stats === true) process.stderr.write(statsText(vm, startedAt));
+    await sight?.end(vm);
     await vm.close();
   }
 }

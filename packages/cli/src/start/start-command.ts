@@ -3,13 +3,14 @@ import { createProgress, type Progress } from "../command/progress.ts";
 import type { DebianGuest } from "../guest/debian.ts";
 import { readImage } from "../machine/files.ts";
 import { runSession, type SessionMode } from "../machine/session.ts";
+import { openSight, type SightOptions } from "../sight/sight.ts";
 import { keyName } from "../terminal/escape-keys.ts";
 import { cacheFolder, dataFolder } from "./folders.ts";
 import { provideGuest } from "./guest-files.ts";
 import { type OpenGuest, openEphemeralGuest, openPersistentGuest } from "./store.ts";
 
 /** The options of `isomorph start`. */
-export interface StartOptions {
+export interface StartOptions extends SightOptions {
   readonly exec?: string | undefined;
   readonly systemd?: boolean | undefined;
   readonly fresh?: boolean | undefined;
@@ -46,6 +47,7 @@ export async function startCommand(options: StartOptions): Promise<number> {
   // Beside a command's own output only failures are worth a line, unless a person watches.
   const progress = createProgress(process.stderr, { quiet: options.exec !== undefined && !verbose });
   const mode = modeOf(options, isInteractive);
+  const sight = await openSight(options);
   const guest = await openGuest(options, progress);
   const { memory, harts } = options;
   const quiet = mode.kind === "terminal" || mode.kind === "pipe" || verbose ? "" : " quiet";
@@ -75,6 +77,7 @@ export async function startCommand(options: StartOptions): Promise<number> {
     timeout: options.timeout,
     verbose,
     stats: options.stats ?? false,
+    sight,
     progress,
     onup: (seconds) => {
       const up = `${GUEST} is up after ${seconds.toFixed(1)} s (Linux ${guest.version})`;

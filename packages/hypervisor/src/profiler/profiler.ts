@@ -13,8 +13,9 @@ export interface ProfileOptions {
   /** Milliseconds of a hart's running time between two samples, 0.1 to 1000. Default 1. */
   readonly interval?: number | undefined;
   /**
-   * Names of code by guest virtual address, the first table that has one counts. Default: those of the kernel that the
-   * machine was made with, where it brings any: an ELF file's, or a Linux Image's own.
+   * Names of code by guest virtual address, such as `readSymbols` of `@isomorph/hypervisor/symbols` gives. The first
+   * table that has one counts; after these come the names that kernel and firmware bring along: an ELF file's, or a
+   * Linux Image's own.
    */
   readonly symbols?: readonly SymbolTable[] | undefined;
 }

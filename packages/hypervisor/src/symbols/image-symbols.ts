@@ -5,14 +5,14 @@ import { kallsyms } from "./kallsyms.ts";
 import { readSymbols } from "./read-symbols.ts";
 import { SymbolTable } from "./symbol-table.ts";
 
-/** The symbols that a machine's kernel brings along, if any. @param plan - What the loader made of it, decompressed. */
+/** The symbols that an image brings along, if any. @param plan - What the loader made of it, decompressed. */
 export function imageSymbols(
-  kernel: Uint8Array | undefined,
+  image: Uint8Array | undefined,
   plan: ImagePlan | undefined,
 ): readonly SymbolTable[] {
-  if (kernel === undefined || plan === undefined) return [];
+  if (image === undefined || plan === undefined) return [];
   try {
-    if (isElf(bytesSource(kernel))) return [readSymbols(kernel)];
+    if (isElf(bytesSource(image))) return [readSymbols(image)];
   } catch {
     // It boots all the same: the loader needs less of an ELF file.
     return [];
