@@ -1,5 +1,7 @@
 import { help, parseTableOptions, TableUsageError } from "./options.ts";
 import { runTable } from "./run-table.ts";
+import { tableCells, textTable } from "./table.ts";
+import { tableSection, writeTable } from "./write-table.ts";
 
 /** `npm run bench -- cpu`. @returns the exit code. */
 export async function cpuCommand(args: readonly string[]): Promise<number> {
@@ -9,7 +11,10 @@ export async function cpuCommand(args: readonly string[]): Promise<number> {
       process.stdout.write(help);
       return 0;
     }
-    await runTable(options, (line) => console.log(line));
+    const { table, origin } = await runTable(options, (line) => console.log(line));
+    console.log(`guest work per second of user CPU time, medians of ${options.rounds} rounds`);
+    console.log(textTable(tableCells(table)));
+    if (options.write !== undefined) writeTable(options.write, tableSection(table, origin));
     return 0;
   } catch (error) {
     console.error(`isomorph: ${error instanceof Error ? error.message : String(error)}`);

@@ -1,10 +1,13 @@
 import type { Command } from "../benchmark.ts";
 import { isomorph } from "../programs.ts";
+import { kernelWithInitrd } from "./kernel-with-initrd.ts";
 
 /** What an emulator is told to boot. */
 export interface BootImages {
   readonly kernel: string;
   readonly initrd: string;
+  /** OpenSBI, for those who bring no firmware. */
+  readonly firmware: string;
   /** The kernel's command line but for its console. */
   readonly append: string;
   /** A folder for files that the emulator needs besides; taken away afterwards. */
@@ -17,6 +20,8 @@ export interface Emulator {
   readonly name: string;
   /** The head of its column. */
   readonly title: string;
+  /** What is run: found through PATH unless it holds a slash. */
+  readonly program: string;
   /** Called before each run. */
   command(images: BootImages): Promise<Command>;
 }
@@ -25,14 +30,15 @@ const UART = "console=ttyS0";
 
 /** Ours, from this repository's source; or by a command that takes the same arguments. */
 export function ours(command?: string): Emulator {
+  const words = command?.split(/\s+/).filter(Boolean) ?? [];
   return {
     name: "isomorph",
     title: "isomorph",
+    program: words[0] ?? process.execPath,
     command: async ({ kernel, initrd, append }) => {
       const machine = ["run", "--no-tty", "--memory", "1G", "--kernel", kernel, "--initrd", initrd];
       const argv = [...machine, "--append", `${UART} ${append}`];
-      if (command === undefined) return isomorph(argv);
-      return { argv: [...command.split(/\s+/).filter(Boolean), ...argv] };
+      return words.length === 0 ? isomorph(argv) : { argv: [...words, ...argv] };
     },
   };
 }
@@ -42,11 +48,26 @@ export function qemu(program = "qemu-system-riscv64"): Emulator {
   return {
     name: "qemu",
     title: "QEMU TCG",
+    program,
     command: async ({ kernel, initrd, append }) => {
       const machine = [program, "-M", "virt", "-accel", "tcg", "-smp", "1", "-m", "1G", "-no-reboot"];
       const streams = ["-display", "none", "-monitor", "none", "-serial", "stdio"];
       const images = ["-kernel", kernel, "-initrd", initrd, "-append", `${UART} ${append}`];
       return { argv: [...machine, ...streams, ...images] };
+    },
+  };
+}
+
+/** RVVM, which translates to native code. It loads a kernel, but no initrd. */
+export function rvvm(program: string): Emulator {
+  return {
+    name: "rvvm",
+    title: "RVVM",
+    program,
+    command: async ({ kernel, initrd, firmware, append, folder }) => {
+      const { image, option } = await kernelWithInitrd(kernel, initrd, folder);
+      const machine = [program, firmware, "-m", "1G", "-smp", "1", "-nogui", "-nonet", "-k", image];
+      return { argv: [...machine, "-cmdline", `${UART} ${option} ${append}`] };
     },
   };
 }

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,7 +7,7 @@ import { sha256Text } from "../../../packages/cli/src/guest/checksum.ts";
 import { writeCpio } from "../../../packages/cli/src/guest/cpio.ts";
 import { buildDebianGuest } from "../../../packages/cli/src/guest/debian.ts";
 import { unpackDeb } from "../../../packages/cli/src/guest/extract.ts";
-import { FileTree } from "../../../packages/cli/src/guest/file-tree.ts";
+import { contentBytes, FileTree } from "../../../packages/cli/src/guest/file-tree.ts";
 import { defaultToolPath, findHostTools } from "../../../packages/cli/src/guest/host-tools.ts";
 import { acquireLock } from "../../../packages/cli/src/guest/lock.ts";
 import { isWanted, SUITE } from "../../../packages/cli/src/guest/packages.ts";
@@ -28,9 +29,15 @@ export interface MeasuringGuest {
   readonly bootInitrd: string;
   /** The same with the measured programs and {@link INIT} added. */
   readonly initrd: string;
+  /** OpenSBI that goes on 2 MiB into RAM, for emulators that bring no firmware of their own. */
+  readonly firmware: string;
   /** The kernel's release. */
   readonly version: string;
 }
+
+/** It stays outside of the guest. */
+const FIRMWARE_PACKAGE = "opensbi";
+const FIRMWARE_PATH = "usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin";
 
 /** `rdinit=` of {@link MeasuringGuest.initrd}. */
 export const INIT = "/bench/init";
@@ -55,23 +62,29 @@ export async function buildMeasuringGuest(
     last = message;
   };
   const debian = await buildDebianGuest({ cacheDir, onProgress });
-  const packages = await packagesArchive(join(cacheDir, "bench"), onProgress);
+  const { archive, firmware } = await fromPackages(join(cacheDir, "bench"), onProgress);
   const programs = await programsArchive(genuine);
   const initrd = join(folder, "initrd.img");
   // The kernel unpacks concatenated archives one after the other.
-  await writeFile(initrd, Buffer.concat([await readFile(debian.initrd), packages, programs]));
-  return { kernel: debian.kernel, bootInitrd: debian.initrd, initrd, version: debian.version };
+  await writeFile(initrd, Buffer.concat([await readFile(debian.initrd), await readFile(archive), programs]));
+  return { kernel: debian.kernel, bootInitrd: debian.initrd, initrd, firmware, version: debian.version };
 }
 
-/** The cpio archive of {@link PACKAGES}, from the cache if it is there. */
-async function packagesArchive(
+/** What comes of Debian's packages, as files in the cache. */
+interface PackageFiles {
+  /** {@link PACKAGES} as a cpio archive. */
+  readonly archive: string;
+  readonly firmware: string;
+}
+
+async function fromPackages(
   cache: string,
   onProgress: (progress: { readonly message: string }) => void,
-): Promise<Uint8Array> {
-  const recipe = sha256Text(JSON.stringify([SUITE, PACKAGES, PACKAGES_REVISION, NOT_NEEDED.source]));
-  const archive = join(cache, `packages-${recipe.slice(0, 16)}.cpio`);
-  const present = await readFile(archive).catch(() => undefined);
-  if (present !== undefined) return present;
+): Promise<PackageFiles> {
+  const recipe = [SUITE, PACKAGES, FIRMWARE_PACKAGE, PACKAGES_REVISION, NOT_NEEDED.source];
+  const folder = join(cache, sha256Text(JSON.stringify(recipe)).slice(0, 16));
+  const files = { archive: join(folder, "packages.cpio"), firmware: join(folder, "fw_jump.bin") };
+  if (existsSync(folder)) return files;
 
   const tools = findHostTools(defaultToolPath());
   await mkdir(cache, { recursive: true });
@@ -80,26 +93,32 @@ async function packagesArchive(
   });
   const work = join(cache, `work-${process.pid}`);
   try {
+    if (existsSync(folder)) return files;
     const apt = await openPrivateApt({ directory: join(cache, "apt"), tools, onProgress });
     await apt.update();
-    const packages = await apt.resolve(PACKAGES);
+    const packages = await apt.resolve([...PACKAGES, FIRMWARE_PACKAGE]);
     await apt.download(packages);
-    await mkdir(work, { recursive: true });
-    const tree = new FileTree();
+    const finished = join(work, "finished");
+    await mkdir(finished, { recursive: true });
+    const guest = new FileTree();
+    const besides = new FileTree();
     const staging = { directory: work, count: 0 };
     const wanted = (path: string): boolean => isWanted(path) && !NOT_NEEDED.test(path);
     for (const entry of packages) {
       onProgress({ message: `unpacking ${entry.name}` });
+      const tree = entry.name === FIRMWARE_PACKAGE ? besides : guest;
       await unpackDeb(apt.fileOf(entry), entry.name, tree, staging, { tools, wanted });
     }
     // What base-files does by making /lib a link.
-    for (const name of tree.list("usr/lib").filter((name) => name.startsWith("ld-linux-"))) {
-      tree.symlink(`lib/${name}`, `/usr/lib/${name}`);
+    for (const name of guest.list("usr/lib").filter((name) => name.startsWith("ld-linux-"))) {
+      guest.symlink(`lib/${name}`, `/usr/lib/${name}`);
     }
-    const bytes = writeCpio(tree);
-    await writeFile(`${archive}.new`, bytes);
-    await rename(`${archive}.new`, archive);
-    return bytes;
+    const firmware = besides.find(FIRMWARE_PATH);
+    if (firmware?.kind !== "file") throw new Error(`the package ${FIRMWARE_PACKAGE} has no ${FIRMWARE_PATH}`);
+    await writeFile(join(finished, "packages.cpio"), writeCpio(guest));
+    await writeFile(join(finished, "fw_jump.bin"), contentBytes(firmware.content));
+    await rename(finished, folder);
+    return files;
   } finally {
     await rm(work, { recursive: true, force: true });
     await release();

@@ -11,6 +11,8 @@ export interface TableOptions {
   /** A command line that is run instead of this repository's `isomorph`. */
   readonly ours?: string | undefined;
   readonly qemu?: string | undefined;
+  /** Programs of peers that take part when they are given. */
+  readonly rvvm?: string | undefined;
   readonly genuine: GenuineSources;
   /** A Markdown file that takes the table. */
   readonly write?: string | undefined;
@@ -32,6 +34,7 @@ programs, command line and amounts of work, on one hart with 1 GiB.
   --emulators NAME[,NAME]...  these only; isomorph alone is measured without a ratio
   --ours COMMAND              instead of this checkout's isomorph; also ISOMORPH_CLI
   --qemu PROGRAM              instead of qemu-system-riscv64; also QEMU
+  --rvvm PROGRAM              adds RVVM; also RVVM
   --coremark DIR              builds and runs CoreMark from this checkout of it; also COREMARK
   --dhrystone DIR             the same for Dhrystone 2.1; also DHRYSTONE
   --write FILE                puts the table into a Markdown file, between its markers
@@ -47,6 +50,7 @@ const settings = {
   emulators: { type: "string" },
   ours: { type: "string" },
   qemu: { type: "string" },
+  rvvm: { type: "string" },
   coremark: { type: "string" },
   dhrystone: { type: "string" },
   write: { type: "string" },
@@ -75,6 +79,7 @@ export function parseTableOptions(
     emulators: names(values.emulators),
     ours: values.ours ?? given("ISOMORPH_CLI"),
     qemu: values.qemu ?? given("QEMU"),
+    rvvm: values.rvvm ?? given("RVVM"),
     genuine: {
       coremark: values.coremark ?? given("COREMARK"),
       dhrystone: values.dhrystone ?? given("DHRYSTONE"),

@@ -1,34 +1,48 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
 import { cpus, homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Cost } from "../benchmark.ts";
 import { describeCost } from "../paired.ts";
-import { type Emulator, ours, qemu } from "./emulators.ts";
-import { buildMeasuringGuest, INIT, type MeasuringGuest } from "./guest.ts";
+import { type Emulator, ours, qemu, rvvm } from "./emulators.ts";
+import { buildMeasuringGuest } from "./guest.ts";
 import { type TableOptions, TableUsageError } from "./options.ts";
-import { BOOT_ROW, type Row } from "./rows.ts";
-import { type RowCost, runUntil, Session } from "./session.ts";
-import { type Table, tableCells, tableRow, textTable } from "./table.ts";
+import { requireProgram, requireSources } from "./require.ts";
+import { runRound } from "./round.ts";
+import type { Row } from "./rows.ts";
+import { type Table, tableRow } from "./table.ts";
+import type { TableOrigin } from "./write-table.ts";
 
 const cacheDir = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "isomorph");
 
-/** The kernel says so right before it starts init. */
-const INIT_STARTS = "as init process";
+/** A table, and what it was measured with. */
+export interface MeasuredTable {
+  readonly table: Table;
+  readonly origin: TableOrigin;
+}
 
-/** Seconds of silence that are too long; the longest row of a slow emulator is silent all the while. */
-const PATIENCE = 600;
-
-/** Measures what the options ask for. @param tell - Receives the progress and the table, line by line. */
-export async function runTable(options: TableOptions, tell: (line: string) => void): Promise<Table> {
+/**
+ * Measures what the options ask for.
+ *
+ * @param tell - Receives the progress, line by line.
+ * @throws TableUsageError when something that was given is not there, Error when a row fails.
+ */
+export async function runTable(options: TableOptions, tell: (line: string) => void): Promise<MeasuredTable> {
   const emulators = chooseEmulators(options);
+  for (const { name, program } of emulators) requireProgram(name, program);
+  requireSources(options.genuine);
   const folder = await mkdtemp(join(tmpdir(), "isomorph-bench-"));
+  // Also when interrupted, for which `exit` stands in.
+  const clean = (): void => rmSync(folder, { recursive: true, force: true });
   const leave = (): never => process.exit(130);
+  process.once("exit", clean);
   process.once("SIGINT", leave);
+  process.once("SIGTERM", leave);
   try {
     const guest = await buildMeasuringGuest(cacheDir, folder, options.genuine, tell);
-    tell(
-      `${cpus().length} x ${cpus()[0]?.model ?? "unknown CPU"}, Node ${process.version}, Linux ${guest.version}`,
-    );
+    const host = `${cpus().length} x ${cpus()[0]?.model ?? "unknown CPU"}`;
+    const origin = { host, rounds: options.rounds, version: guest.version };
+    tell(`${host}, Node ${process.version}, Linux ${guest.version} in the guest`);
     const costs = new Map(options.rows.map(({ name }) => [name, new Map<string, Cost[]>()]));
     const results = new Map<string, { readonly by: string; readonly result: string }>();
     for (let round = 1; round <= options.rounds; round++) {
@@ -45,17 +59,20 @@ export async function runTable(options: TableOptions, tell: (line: string) => vo
       emulators: emulators.map(({ title }) => title),
       rows: options.rows.map((row) => tableRow(titled(row, options), costs.get(row.name)!, names)),
     };
-    tell(`guest work per second of user CPU time, medians of ${options.rounds} rounds`);
-    tell(textTable(tableCells(table)));
-    return table;
+    return { table, origin };
   } finally {
-    process.off("SIGINT", leave);
-    await rm(folder, { recursive: true, force: true });
+    for (const name of ["SIGINT", "SIGTERM"] as const) process.off(name, leave);
+    process.off("exit", clean);
+    clean();
   }
 }
 
 function chooseEmulators(options: TableOptions): Emulator[] {
-  const all = [ours(options.ours), qemu(options.qemu)];
+  const all = [
+    ours(options.ours),
+    qemu(options.qemu),
+    ...(options.rvvm === undefined ? [] : [rvvm(options.rvvm)]),
+  ];
   if (options.emulators === undefined) return all;
   const unknown = options.emulators.filter((name) => !all.some((emulator) => emulator.name === name));
   if (unknown.length > 0) {
@@ -63,48 +80,6 @@ function chooseEmulators(options: TableOptions): Emulator[] {
     throw new TableUsageError(`no emulator ${unknown.join(", ")}; there are ${known}`);
   }
   return all.filter(({ name }) => options.emulators?.includes(name));
-}
-
-/**
- * Every emulator does every row once. All are there at the same time, but only one has something to do: so those who
- * are compared do a row right after one another, whatever else the host is busy with.
- */
-async function runRound(
-  emulators: readonly Emulator[],
-  { kernel, bootInitrd, initrd }: MeasuringGuest,
-  folder: string,
-  { rows, verbose }: TableOptions,
-  onRow: (emulator: Emulator, row: string, cost: RowCost) => void,
-): Promise<void> {
-  const onOutput = verbose ? (text: string): void => void process.stderr.write(text) : undefined;
-  const common = { patience: PATIENCE, onOutput };
-  if (rows.some(({ name }) => name === BOOT_ROW)) {
-    for (const emulator of emulators) {
-      const images = { kernel, initrd: bootInitrd, append: "rdinit=/bin/sh", folder };
-      const command = await emulator.command(images);
-      onRow(emulator, BOOT_ROW, await runUntil({ ...common, command }, BOOT_ROW, INIT_STARTS));
-    }
-  }
-  const inGuest = rows.filter(({ name }) => name !== BOOT_ROW);
-  if (inGuest.length === 0) return;
-  const names = inGuest.map(({ name }) => name);
-  const append = `rdinit=${INIT} rows=${inGuest.map(({ name, work }) => `${name}:${work}`).join(",")}`;
-  const sessions: Session[] = [];
-  try {
-    for (const emulator of emulators) {
-      const command = await emulator.command({ kernel, initrd, append, folder });
-      sessions.push(new Session({ ...common, command }, names));
-    }
-    for (const session of sessions) await session.ready();
-    for (const [i, name] of names.entries()) {
-      const order = emulators.map((_, at) => at);
-      for (const at of i % 2 === 0 ? order : order.toReversed()) {
-        onRow(emulators[at]!, name, await sessions[at]!.row());
-      }
-    }
-  } finally {
-    for (const session of sessions) session.close();
-  }
 }
 
 /** Equal work has equal results: another one means that an emulator computes wrongly. */

@@ -56,12 +56,12 @@ export function tableRow(row: Row, costs: RowCosts, names: readonly string[]): T
 
 /** The cells of a table, its head first; numbers as text. */
 export function tableCells(table: Table): string[][] {
-  const peers = table.emulators.slice(1);
+  const [first = "", ...peers] = table.emulators;
   const head = [
     "",
     "unit",
     ...table.emulators,
-    ...peers.flatMap((name) => [`ours / ${name}`, "with system time"]),
+    ...peers.flatMap((name) => [`${first} / ${name}`, "with system time"]),
   ];
   const body = table.rows.map(({ title, unit, values, ratios, cpuRatios }) => [
     title,
