@@ -1,9 +1,11 @@
 import { Command, Option } from "commander";
+import type { DisasmOptions } from "../disasm/disasm-command.ts";
 import type { GuestBuildOptions } from "../guest-command.ts";
 import type { RunCommandOptions } from "../run/options.ts";
 import type { StartOptions } from "../start/start-command.ts";
 import {
   integer,
+  parseAddress,
   parseCountersFile,
   parseDisk,
   parseEscapeKey,
@@ -30,6 +32,7 @@ export function createProgram(version: string, finish: (exitCode: number) => voi
     .exitOverride();
   program.addCommand(startProgram(finish).copyInheritedSettings(program), { isDefault: false });
   program.addCommand(runProgram(finish).copyInheritedSettings(program));
+  program.addCommand(disasmProgram(finish).copyInheritedSettings(program));
   program.addCommand(guestProgram(finish, program));
   return program;
 }
@@ -226,6 +229,35 @@ Examples:
 
 /** As commander gives them: choices are strings. */
 type Parsed = Omit<RunCommandOptions, "signatureGranularity"> & { readonly signatureGranularity: string };
+
+function disasmProgram(finish: (exitCode: number) => void): Command {
+  const address = (flags: string, description: string): Option =>
+    new Option(flags, description).argParser(parseAddress);
+  return new Command("disasm")
+    .summary("disassemble a program or kernel")
+    .description(
+      "Disassembles RISC-V code: one line for each instruction with its address, its bytes and its text, labels at symbols.\n" +
+        "Of an ELF file the executable sections, of a Linux Image (also compressed with gzip) the kernel's text.",
+    )
+    .argument("<file>", "an ELF64 file, a Linux Image, or with --origin any file")
+    .addOption(new Option("--symbol <name>", "the code of this symbol alone"))
+    .addOption(address("--start <address>", "the code from this address on"))
+    .addOption(address("--stop <address>", "the code below this address"))
+    .addOption(address("--origin <address>", "take the file as raw code for this address"))
+    .addHelpText(
+      "after",
+      `
+Examples:
+  isomorph disasm program
+  isomorph disasm vmlinux --symbol do_idle
+  isomorph disasm fw_jump.bin --origin 0x80000000 --stop 0x80000100`,
+    )
+    .allowExcessArguments(false)
+    .action(async (file: string, options: DisasmOptions) => {
+      const { disasmCommand } = await import("../disasm/disasm-command.ts");
+      finish(await disasmCommand(file, options));
+    });
+}
 
 function guestProgram(finish: (exitCode: number) => void, parent: Command): Command {
   const guest = new Command("guest")
