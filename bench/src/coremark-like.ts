@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,7 +23,9 @@ export const coremarkLike: Benchmark = {
   limit: 120,
   async prepare() {
     const { bytes } = assemble(await readFile(source, "utf8"), { origin: ORIGIN });
-    image = join(await mkdtemp(join(tmpdir(), "isomorph-bench-")), "coremark-like.bin");
+    const folder = await mkdtemp(join(tmpdir(), "isomorph-bench-"));
+    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+    image = join(folder, "coremark-like.bin");
     await writeFile(image, bytes);
   },
   ours: () => isomorph(["run", "--firmware", image, "--memory", "64M", "--no-tty"]),

@@ -40,8 +40,8 @@ dhrystone() {
 }
 
 sha256_busybox() {
-  make-text 16384 >/tmp/text
-  n=$(($1 / 16))
+  make-text 4096 >/tmp/text
+  n=$(($1 / 4))
   mark begin "$ROW"
   while [ "$n" -gt 0 ]; do
     busybox sha256sum /tmp/text >/tmp/out || return

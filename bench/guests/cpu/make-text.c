@@ -22,9 +22,9 @@ int main(int argc, char **argv)
 		random = random * 6364136223846793005u + 1442695040888963407u;
 		const char *word = words[(random >> 53) * (random >> 40 & 2047) >> 11];
 		for (; *word != 0 && left > 0; word++, left--, column++)
-			putchar(*word);
+			putchar_unlocked(*word);
 		if (left > 0) {
-			putchar(column > 70 ? '\n' : ' ');
+			putchar_unlocked(column > 70 ? '\n' : ' ');
 			column = column > 70 ? 0 : column + 1;
 			left--;
 		}

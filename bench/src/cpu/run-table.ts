@@ -1,7 +1,8 @@
 import { rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
-import { cpus, homedir, tmpdir } from "node:os";
+import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
+import { cacheFolder } from "../../../packages/cli/src/start/folders.ts";
 import type { Cost } from "../benchmark.ts";
 import { describeCost } from "../paired.ts";
 import { type Emulator, ours, qemu, rvvm } from "./emulators.ts";
@@ -12,8 +13,6 @@ import { runRound } from "./round.ts";
 import type { Row } from "./rows.ts";
 import { type Table, tableRow } from "./table.ts";
 import type { TableOrigin } from "./write-table.ts";
-
-const cacheDir = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "isomorph");
 
 /** A table, and what it was measured with. */
 export interface MeasuredTable {
@@ -39,7 +38,7 @@ export async function runTable(options: TableOptions, tell: (line: string) => vo
   process.once("SIGINT", leave);
   process.once("SIGTERM", leave);
   try {
-    const guest = await buildMeasuringGuest(cacheDir, folder, options.genuine, tell);
+    const guest = await buildMeasuringGuest(cacheFolder(), folder, options.genuine, tell);
     const host = `${cpus().length} x ${cpus()[0]?.model ?? "unknown CPU"}`;
     const origin = { host, rounds: options.rounds, version: guest.version };
     tell(`${host}, Node ${process.version}, Linux ${guest.version} in the guest`);
