@@ -1,6 +1,6 @@
 import { cpus } from "node:os";
 import { benchmarks } from "./benchmarks.ts";
-import { cpuCommand } from "./cpu/command.ts";
+import { cpuCommand } from "./cpu.ts";
 import { describeCost, runPaired } from "./paired.ts";
 
 const [name, ...rest] = process.argv.slice(2);

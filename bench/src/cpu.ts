@@ -1,7 +1,7 @@
-import { help, parseTableOptions, TableUsageError } from "./options.ts";
-import { runTable } from "./run-table.ts";
-import { tableCells, textTable } from "./table.ts";
-import { tableSection, writeTable } from "./write-table.ts";
+import { help, parseTableOptions, TableUsageError } from "./cpu/options.ts";
+import { runTable } from "./cpu/run-table.ts";
+import { tableCells, textTable } from "./cpu/table.ts";
+import { tableSection, writeTable } from "./cpu/write-table.ts";
 
 /** `npm run bench -- cpu`. @returns the exit code. */
 export async function cpuCommand(args: readonly string[]): Promise<number> {
