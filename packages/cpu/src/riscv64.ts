@@ -3,8 +3,9 @@ import { MachineMemory } from "@isomorph/mmu";
 import { type CoreExports, type CoreImports, coreModule } from "./core/core-module.ts";
 import { CoreHart } from "./core/hart.ts";
 import { cryptoTables } from "./isa/crypto-tables.ts";
+import { floatConstants } from "./isa/float-constants.ts";
 import { expansionTable } from "./isa/index.ts";
-import { CRYPTO_TABLES, EXPANSION_TABLE, TABLES_END } from "./memory-tables.ts";
+import { CRYPTO_TABLES, EXPANSION_TABLE, FLOAT_CONSTANTS, TABLES_END } from "./memory-tables.ts";
 import type { Processor, ProcessorEnvironment, ProcessorFactory } from "./processor.ts";
 import { HART_STRIDE } from "./state.ts";
 import { Translator } from "./translator/translator.ts";
@@ -39,6 +40,9 @@ const ISA_EXTENSIONS = [
   "zihintpause",
   "zimop",
   "zawrs",
+  "zfa",
+  "zfh",
+  "zfhmin",
   "zca",
   "zcb",
   "zcd",
@@ -60,8 +64,8 @@ const ISA_EXTENSIONS = [
 ] as const;
 
 /**
- * RV64GC with Zicsr, Zifencei, Zicntr, Zicond, Zimop, Zcb, Zcmop, Zba, Zbb, Zbs, Zbc, Zkn, Zks, Zawrs, Zicbom,
- * Zicboz, Sstc and Svadu; M-, S- and U-mode; Sv39, Sv48 and Sv57; 16 PMP entries.
+ * RV64GC with Zfh, Zfa, Zicsr, Zifencei, Zicntr, Zicond, Zimop, Zcb, Zcmop, Zba, Zbb, Zbs, Zbc, Zkn, Zks, Zawrs,
+ * Zicbom, Zicboz, Sstc and Svadu; M-, S- and U-mode; Sv39, Sv48 and Sv57; 16 PMP entries.
  */
 export function riscv64(options: Riscv64Options = {}): ProcessorFactory {
   const { translationThreshold = 1000 } = options;
@@ -90,6 +94,7 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
   const { buffer } = memory.memory;
   new Uint32Array(buffer, EXPANSION_TABLE, 65536).set(expansionTable());
   new Uint8Array(buffer).set(cryptoTables(), CRYPTO_TABLES);
+  new Uint8Array(buffer).set(floatConstants(), FLOAT_CONSTANTS);
   const regions = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
   const imports: CoreImports = {
     memory: memory.memory,

@@ -3,15 +3,22 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CompressedInstruction } from "../src/isa/compressed.ts";
-import type { Extension } from "../src/isa/instruction.ts";
+import type { Instruction } from "../src/isa/instruction.ts";
 
-/** Extensions that binutils 2.40 does not know: newer-encodings.test.ts has their encodings. */
-export const NOT_IN_BINUTILS: readonly (Extension | CompressedInstruction["extension"])[] = [
-  ...(["zicond", "zimop", "zcb", "zcmop"] as const),
-];
+const NEWER: readonly string[] = ["zicond", "zimop", "zcb", "zcmop", "zfa"];
+
+/** Whether binutils 2.40 know an instruction; newer-encodings.test.ts has the encodings of the others. */
+export function isInBinutils(instruction: Pick<Instruction, "extension" | "addition">): boolean;
+export function isInBinutils(instruction: CompressedInstruction | undefined): boolean;
+export function isInBinutils(
+  instruction: { readonly extension: string; readonly addition?: string | undefined } | undefined,
+): boolean {
+  const { extension = "", addition = "" } = instruction ?? {};
+  return !NEWER.includes(extension) && !NEWER.includes(addition);
+}
 
 const MARCH =
-  "rv64imafdc_zicsr_zifencei_zba_zbb_zbs_zbc_zbkb_zbkc_zbkx_zknd_zkne_zknh_zksed_zksh_zawrs_zicbom_zicboz_svinval";
+  "rv64imafdc_zicsr_zifencei_zba_zbb_zbs_zbc_zbkb_zbkc_zbkx_zknd_zkne_zknh_zksed_zksh_zawrs_zfh_zicbom_zicboz_svinval";
 
 function inDirectory<T>(body: (path: (name: string) => string) => T): T {
   const directory = mkdtempSync(join(tmpdir(), "isomorph-binutils-"));

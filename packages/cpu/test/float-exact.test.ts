@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type FloatCase, floatCases, operations } from "./float/cases.ts";
 import { createDriver, describeTrace, readTrace, type Trace } from "./float/driver.ts";
 import { expected } from "./float/oracle.ts";
+import { runOnProcessor } from "./float/processor.ts";
 
 const driver = createDriver();
 
@@ -32,6 +33,23 @@ describe("floating-point arithmetic", () => {
       }
     },
   );
+
+  it.each([
+    ["translated", 100],
+    ["interpreted", 0],
+  ])("%s guest programs of Zfa give what the functions do", (_, translationThreshold) => {
+    const tests = floatCases.filter(({ operation }) => !operation.onQemu);
+    const blocks = 4;
+    const plan = { tests, firstBlock: 0, blocks, blockLength: BLOCK, trace: false };
+    const sums = runOnProcessor(plan, { translationThreshold });
+    tests.forEach((test, position) => {
+      const given = sums.subarray(position * blocks, (position + 1) * blocks);
+      expect([test.operation.name, given]).toEqual([
+        test.operation.name,
+        driver.checksums(test, blocks, BLOCK),
+      ]);
+    });
+  });
 
   const values = new DataView(new ArrayBuffer(16));
   const number = (format: "f32" | "f64", bits: bigint): number => {

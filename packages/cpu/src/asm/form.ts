@@ -66,7 +66,9 @@ export const FORMS: ReadonlyMap<string, Form> = new Map(
   [...fullForms(), fenceTso, ...compressedForms()].map((form) => [form.name, form]),
 );
 
+const EXACT_CONVERSIONS = ["fcvt.d.s", "fcvt.d.w", "fcvt.d.wu", "fcvt.s.h", "fcvt.d.h"];
+
 /** The rounding mode of an instruction that is written without: the first for conversions that are always exact. */
 export function defaultRounding(name: string): string {
-  return ["fcvt.d.s", "fcvt.d.w", "fcvt.d.wu"].includes(name) ? "rne" : "dyn";
+  return EXACT_CONVERSIONS.includes(name) ? "rne" : "dyn";
 }

@@ -1,5 +1,6 @@
 import { csrByName } from "../csr/names.ts";
 import { FIELDS, type FieldName } from "../isa/fields.ts";
+import { constantNumber } from "../isa/float-constants.ts";
 import { fenceSetBits, ROUNDING_MODES, registerNumber } from "../isa/names.ts";
 import { AssemblyError } from "./error.ts";
 import { type Expression, parseExpression, type Scope } from "./expression.ts";
@@ -32,8 +33,8 @@ export function readOperand(field: FieldName, operand: Operand): number | Expres
     const shown = typeof operand === "object" ? operand.source : `${operand}`;
     throw new AssemblyError(`"${shown}" is not ${WHAT[kind]}`, shown);
   }
-  if (typeof operand === "string") {
-    const named = namedValue(field, operand);
+  if (typeof operand === "string" || kind === "constant") {
+    const named = namedValue(field, typeof operand === "object" ? operand.source : `${operand}`);
     if (named !== undefined) return named;
   }
   return toExpression(operand);
@@ -47,6 +48,12 @@ function namedValue(field: FieldName, name: string): number | undefined {
       const mode = ROUNDING_MODES.indexOf(name);
       if (mode < 0) throw new AssemblyError(`"${name}" is not a rounding mode`, name);
       return mode;
+    }
+    case "constant": {
+      const number = constantNumber(name);
+      if (number === undefined)
+        throw new AssemblyError(`"${name}" is not a constant that can be loaded`, name);
+      return number;
     }
     case "fence": {
       const bits = fenceSetBits(name);

@@ -48,13 +48,11 @@ export interface CoreOptions {
 
 /** The arithmetic functions with the names under which the core module exports them. */
 function floatFunctions(float: FloatFunctions): [FloatName, FunctionRef][] {
-  const entries: [FloatName, FunctionRef][] = [
-    ["f32ToF64", float.f32ToF64],
-    ["f64ToF32", float.f64ToF32],
-  ];
-  for (const format of ["f32", "f64"] as const) {
-    for (const [operation, target] of Object.entries(float[format])) {
-      entries.push([`${format}.${operation}` as FloatName, target]);
+  const { f16, f32, f64, ...conversions } = float;
+  const entries = Object.entries(conversions) as [FloatName, FunctionRef][];
+  for (const [format, functions] of Object.entries({ f16, f32, f64 })) {
+    for (const [operation, target] of Object.entries(functions)) {
+      entries.push([`${format}.${operation}` as FloatName, target as FunctionRef]);
     }
   }
   return entries;

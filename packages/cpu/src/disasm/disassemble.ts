@@ -3,6 +3,7 @@ import { csrName } from "../csr/names.ts";
 import { expand, findCompressed } from "../isa/compressed.ts";
 import { decode } from "../isa/decode.ts";
 import { FIELDS, type FieldName } from "../isa/fields.ts";
+import { CONSTANT_NAMES } from "../isa/float-constants.ts";
 import { instructionByName } from "../isa/index.ts";
 import {
   FLOAT_REGISTERS,
@@ -101,6 +102,8 @@ function fieldText(field: FieldName, value: number, pc: bigint): string | undefi
       return ROUNDING_MODES[value];
     case "fence":
       return fenceSetName(value);
+    case "constant":
+      return CONSTANT_NAMES[value];
     default:
       return `${value}`;
   }

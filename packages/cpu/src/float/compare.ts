@@ -5,6 +5,30 @@ import { Flag } from "./types.ts";
 /** The exact form of a function of two operands without rounding: `(state, a, b) → bits or truth`. */
 export type ExactPair = FunctionRef<readonly ["i32", "i64", "i64"], "i64">;
 
+/** Names of minima and maxima; the last two give a NaN where an operand is one. */
+export type SelectName = "min" | "max" | "minimum" | "maximum";
+
+/** What of the two they are where no operand is a NaN. */
+export const SELECTIONS: Readonly<Record<SelectName, "min" | "max">> = {
+  min: "min",
+  max: "max",
+  minimum: "min",
+  maximum: "max",
+};
+
+export type CompareName = "eq" | "lt" | "le" | "ltQuiet" | "leQuiet";
+
+/** What comparisons ask, and whether it is invalid to ask it of a quiet NaN. */
+export const COMPARISONS: Readonly<
+  Record<CompareName, { readonly relation: "eq" | "lt" | "le"; readonly quiet: boolean }>
+> = {
+  eq: { relation: "eq", quiet: true },
+  lt: { relation: "lt", quiet: false },
+  le: { relation: "le", quiet: false },
+  ltQuiet: { relation: "lt", quiet: true },
+  leQuiet: { relation: "le", quiet: true },
+};
+
 function eitherNan(c: Code, { format }: FloatCore, a: Word, b: Word): I32 {
   const first = isNan(c, format, a);
   return c.i32.or(first, isNan(c, format, b));
@@ -29,27 +53,31 @@ function equal(c: Code, { format }: FloatCore, a: Word, b: Word): I32 {
   return c.i32.or(same, isZero(c, format, both));
 }
 
-/** minimumNumber and maximumNumber (IEEE 754-2019, section 9.6). */
-export function defineSelect(core: FloatCore, name: "min" | "max"): ExactPair {
+/** minimumNumber and maximumNumber, minimum and maximum (IEEE 754-2019, section 9.6). */
+export function defineSelect(core: FloatCore, name: SelectName): ExactPair {
   const { format, module } = core;
   return module.function(`${format.name}.${name}Exact`, ["i32", "i64", "i64"], "i64", (c, [state, a, b]) => {
     c.if(eitherNan(c, core, a, b), () => {
-      c.drop(c.call(core.nan, state.get(), a.get(), b.get()));
+      const nan = c.call(core.nan, state.get(), a.get(), b.get());
+      if (name === "minimum" || name === "maximum") return c.return(nan);
+      c.drop(nan);
       c.if(c.i32.eqz(isNan(c, format, a)), () => c.return(a.get()));
       c.if(c.i32.eqz(isNan(c, format, b)), () => c.return(b.get()));
       c.return(c.i64.const(format.canonicalNan));
     });
-    const first = (name === "min" ? a : b).get();
-    const second = (name === "min" ? b : a).get();
+    const least = SELECTIONS[name] === "min";
+    const first = (least ? a : b).get();
+    const second = (least ? b : a).get();
     return c.select(first, second, below(c, core, a, b));
   });
 }
 
-/** Comparisons (IEEE 754-2019, section 5.11): `eq` quiet, the others signaling. */
-export function defineCompare(core: FloatCore, name: "eq" | "lt" | "le"): ExactPair {
+/** Comparisons (IEEE 754-2019, section 5.11). */
+export function defineCompare(core: FloatCore, name: CompareName): ExactPair {
   const { format, module } = core;
+  const { relation, quiet } = COMPARISONS[name];
   const refuse = (c: Code, state: Var<"i32">, a: Word, b: Word): void => {
-    if (name === "eq") c.drop(c.call(core.nan, state.get(), a.get(), b.get()));
+    if (quiet) c.drop(c.call(core.nan, state.get(), a.get(), b.get()));
     else raise(c, core, state, Flag.NV);
   };
   return module.function(`${format.name}.${name}Exact`, ["i32", "i64", "i64"], "i64", (c, [state, a, b]) => {
@@ -57,10 +85,10 @@ export function defineCompare(core: FloatCore, name: "eq" | "lt" | "le"): ExactP
       refuse(c, state, a, b);
       c.return(c.i64.const(0));
     });
-    if (name === "eq") return c.i64.extendI32U(equal(c, core, a, b));
+    if (relation === "eq") return c.i64.extendI32U(equal(c, core, a, b));
     const less = below(c, core, a, b);
     const same = equal(c, core, a, b);
-    if (name === "le") return c.i64.extendI32U(c.i32.or(less, same));
+    if (relation === "le") return c.i64.extendI32U(c.i32.or(less, same));
     return c.i64.extendI32U(c.i32.and(less, c.i32.eqz(same)));
   });
 }

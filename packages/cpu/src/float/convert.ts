@@ -1,4 +1,5 @@
-import type { Code } from "@isomorph/wasm";
+import type { Code, FunctionRef } from "@isomorph/wasm";
+import { narrow, widen } from "./carrier.ts";
 import {
   type FloatCore,
   isInfinite,
@@ -12,7 +13,8 @@ import {
   type Word,
 } from "./core.ts";
 import type { ExactUnary } from "./divide.ts";
-import { Flag, Rounding } from "./types.ts";
+import { F16, type FloatFormat } from "./format.ts";
+import { type Carrier, Flag, Rounding } from "./types.ts";
 
 /** An integer type of conversions. */
 export interface IntegerType {
@@ -161,4 +163,27 @@ export function defineFormatChange(from: FloatCore, to: FloatCore): ExactUnary {
     exponent.set(c.i64.add(exponent.get(), to.format.bias - from.format.bias));
     return c.call(to.round, state.get(), sign.get(), exponent.get(), significand.get(), rm.get());
   });
+}
+
+/** From half precision to a wider format, by the exact function. */
+export function defineWidenHalf<B extends Carrier>(
+  half: FloatCore,
+  to: FloatFormat<B>,
+  exact: ExactUnary,
+): FunctionRef<readonly ["i32", "i32"], B> {
+  return half.module.function(`f16.to.${to.name}`, ["i32", "i32"], to.carrier, (c, [state, a]) =>
+    narrow(c, to, c.call(exact, state.get(), widen(c, F16, a), c.i32.const(0))),
+  );
+}
+
+/** To half precision, by the exact function. */
+export function defineNarrowToHalf<B extends Carrier>(
+  from: FloatCore,
+  format: FloatFormat<B>,
+  exact: ExactUnary,
+): FunctionRef<readonly ["i32", B, "i32"], "i32"> {
+  const params = ["i32", format.carrier, "i32"] as const;
+  return from.module.function(`${format.name}.to.f16`, params, "i32", (c, [state, a, rm]) =>
+    narrow(c, F16, c.call(exact, state.get(), widen(c, format, a), rm.get())),
+  );
 }

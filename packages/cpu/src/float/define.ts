@@ -1,17 +1,19 @@
 import type { ModuleBuilder } from "@isomorph/wasm";
 import { defineAdd } from "./add.ts";
 import { widen } from "./carrier.ts";
-import { defineClassify, defineCompare, defineSelect } from "./compare.ts";
+import { type CompareName, defineClassify, defineCompare, defineSelect, type SelectName } from "./compare.ts";
 import {
   defineFormatChange,
   defineFromInteger,
+  defineNarrowToHalf,
   defineToInteger,
+  defineWidenHalf,
   INTEGER_TYPES,
   type IntegerType,
 } from "./convert.ts";
 import { defineCore, defineShared, type FloatCore } from "./core.ts";
 import { defineDivide, defineSquareRoot } from "./divide.ts";
-import { F32, F64, type FloatFormat } from "./format.ts";
+import { F16, F32, F64, type FloatFormat } from "./format.ts";
 import { defineHostAdd, defineHostDivide, defineHostMultiply, defineHostSquareRoot } from "./host.ts";
 import { defineHostCompare, defineHostSelect } from "./host-compare.ts";
 import {
@@ -21,6 +23,7 @@ import {
   defineHostWiden,
 } from "./host-convert.ts";
 import { defineHostFused } from "./host-fused.ts";
+import { defineModular, defineRoundToIntegral, type ThroughDouble } from "./integral.ts";
 import { defineFused, defineMultiply, defineMultiplyHigh, type MultiplyHigh } from "./multiply.ts";
 import type { Carrier, FloatFunctions, FloatOptions, FormatFunctions } from "./types.ts";
 
@@ -28,11 +31,11 @@ function defineFormat<B extends Carrier>(
   core: FloatCore,
   format: FloatFormat<B>,
   multiplyHigh: MultiplyHigh,
+  through?: ThroughDouble,
 ): FormatFunctions<B> {
   const add = defineAdd(core);
-  const select = (name: "min" | "max") => defineHostSelect(core, format, name, defineSelect(core, name));
-  const compare = (name: "eq" | "lt" | "le") =>
-    defineHostCompare(core, format, name, defineCompare(core, name));
+  const select = (name: SelectName) => defineHostSelect(core, format, name, defineSelect(core, name));
+  const compare = (name: CompareName) => defineHostCompare(core, format, name, defineCompare(core, name));
   const integer = (name: IntegerType["name"]): IntegerType =>
     INTEGER_TYPES.find((type) => type.name === name)!;
   const to = (name: IntegerType["name"]) =>
@@ -49,9 +52,13 @@ function defineFormat<B extends Carrier>(
     fma: defineHostFused(core, format, defineFused(core, multiplyHigh)),
     min: select("min"),
     max: select("max"),
+    minimum: select("minimum"),
+    maximum: select("maximum"),
     eq: compare("eq"),
     lt: compare("lt"),
     le: compare("le"),
+    ltQuiet: compare("ltQuiet"),
+    leQuiet: compare("leQuiet"),
     classify: core.module.function(
       `${format.name}.classifyCarried`,
       ["i32", format.carrier],
@@ -66,6 +73,8 @@ function defineFormat<B extends Carrier>(
     fromU32: from("U32"),
     fromI64: from("I64"),
     fromU64: from("U64"),
+    roundToIntegral: defineRoundToIntegral(core, format, false, through),
+    roundToIntegralExact: defineRoundToIntegral(core, format, true, through),
   };
 }
 
@@ -73,12 +82,21 @@ function defineFormat<B extends Carrier>(
 export function defineFloat(module: ModuleBuilder, { fflagsOffset }: FloatOptions): FloatFunctions {
   const shared = defineShared(module);
   const multiplyHigh = defineMultiplyHigh(module);
+  const half = defineCore(module, F16, fflagsOffset, shared);
   const single = defineCore(module, F32, fflagsOffset, shared);
   const double = defineCore(module, F64, fflagsOffset, shared);
+  const halfToDouble = defineFormatChange(half, double);
+  const doubleToHalf = defineFormatChange(double, half);
   return {
+    f16: defineFormat(half, F16, multiplyHigh, { widen: halfToDouble, narrow: doubleToHalf }),
     f32: defineFormat(single, F32, multiplyHigh),
     f64: defineFormat(double, F64, multiplyHigh),
     f32ToF64: defineHostWiden(single, defineFormatChange(single, double)),
     f64ToF32: defineHostNarrow(double, defineFormatChange(double, single)),
+    f16ToF32: defineWidenHalf(half, F32, defineFormatChange(half, single)),
+    f16ToF64: defineWidenHalf(half, F64, halfToDouble),
+    f32ToF16: defineNarrowToHalf(single, F32, defineFormatChange(single, half)),
+    f64ToF16: defineNarrowToHalf(double, F64, doubleToHalf),
+    f64ToI32Modular: defineModular(double),
   };
 }

@@ -50,5 +50,6 @@ function format<B extends Carrier>(
   };
 }
 
+export const F16: FloatFormat<"i32"> = format("f16", "i32", 5, 10);
 export const F32: FloatFormat<"i32"> = format("f32", "i32", 8, 23, "f32");
 export const F64: FloatFormat<"i64"> = format("f64", "i64", 11, 52, "f64");

@@ -1,5 +1,5 @@
 import { narrow, widen } from "./carrier.ts";
-import type { ExactPair } from "./compare.ts";
+import { COMPARISONS, type CompareName, type ExactPair, SELECTIONS, type SelectName } from "./compare.ts";
 import type { FloatCore } from "./core.ts";
 import type { FloatFormat } from "./format.ts";
 import { bind, hostOps, toBits, toHost } from "./host.ts";
@@ -9,7 +9,7 @@ import type { Carrier, CompareFunction, SelectFunction } from "./types.ts";
 export function defineHostSelect<B extends Carrier>(
   core: FloatCore,
   format: FloatFormat<B>,
-  name: "min" | "max",
+  name: SelectName,
   exact: ExactPair,
 ): SelectFunction<B> {
   const { carrier, host } = format;
@@ -19,7 +19,7 @@ export function defineHostSelect<B extends Carrier>(
       const ops = hostOps(c, host);
       const x = bind(c, host, toHost(c, host, a.get()));
       const y = bind(c, host, toHost(c, host, b.get()));
-      const result = bind(c, host, ops[name](x.get(), y.get()));
+      const result = bind(c, host, ops[SELECTIONS[name]](x.get(), y.get()));
       const number = ops.eq(result.get(), result.get());
       c.if(number, () => c.return(toBits(c, host, result.get())));
     }
@@ -31,7 +31,7 @@ export function defineHostSelect<B extends Carrier>(
 export function defineHostCompare<B extends Carrier>(
   core: FloatCore,
   format: FloatFormat<B>,
-  name: "eq" | "lt" | "le",
+  name: CompareName,
   exact: ExactPair,
 ): CompareFunction<B> {
   const { carrier, host } = format;
@@ -41,7 +41,7 @@ export function defineHostCompare<B extends Carrier>(
       const ops = hostOps(c, host);
       const x = bind(c, host, toHost(c, host, a.get()));
       const y = bind(c, host, toHost(c, host, b.get()));
-      c.if(ops[name](x.get(), y.get()), () => c.return(c.i64.const(1)));
+      c.if(ops[COMPARISONS[name].relation](x.get(), y.get()), () => c.return(c.i64.const(1)));
       const number = ops.eq(x.get(), x.get());
       c.if(c.i32.and(number, ops.eq(y.get(), y.get())), () => c.return(c.i64.const(0)));
     }

@@ -5,7 +5,8 @@ import { type FloatCore, raise } from "./core.ts";
 import type { ExactUnary } from "./divide.ts";
 import { F32, F64, type FloatFormat } from "./format.ts";
 import { bind, inexactAccrued, isOrdinary, toBits, toDouble, toHost } from "./host.ts";
-import { type Carrier, Flag, type FromIntegerFunction, Rounding, type ToIntegerFunction } from "./types.ts";
+import { roundDouble } from "./integral.ts";
+import { type Carrier, Flag, type FromIntegerFunction, type ToIntegerFunction } from "./types.ts";
 
 /** Conversion to an integer, by the host where the value is below 2^63. */
 export function defineHostToInteger<B extends Carrier>(
@@ -20,26 +21,8 @@ export function defineHostToInteger<B extends Carrier>(
     if (host !== undefined) {
       const value = bind(c, "f64", toDouble(c, host, toHost(c, host, a.get())));
       const below = c.f64.lt(c.f64.abs(value.get()), c.f64.const(2 ** 63));
-      c.if(c.i32.and(below, c.i32.ne(rm.get(), Rounding.RMM)), () => {
-        const whole = bind(c, "f64", value.get());
-        c.block((done) => {
-          c.block((up) => {
-            c.block((down) => {
-              c.block((zero) => {
-                c.block((nearest) => {
-                  c.brTable(rm.get(), [nearest, zero, down], up);
-                });
-                whole.set(c.f64.nearest(value.get()));
-                c.br(done);
-              });
-              whole.set(c.f64.trunc(value.get()));
-              c.br(done);
-            });
-            whole.set(c.f64.floor(value.get()));
-            c.br(done);
-          });
-          whole.set(c.f64.ceil(value.get()));
-        });
+      c.if(below, () => {
+        const whole = roundDouble(c, value, rm);
         const integer = c.let64(c.i64.truncSatF64S(whole.get()));
         c.block((outside) => {
           const { bits, signed } = type;

@@ -32,11 +32,17 @@ export interface FormatFunctions<B extends Carrier> {
   /** IEEE 754-2019 minimumNumber, with -0 below +0. */
   readonly min: SelectFunction<B>;
   readonly max: SelectFunction<B>;
+  /** IEEE 754-2019 minimum: a NaN if there is one. */
+  readonly minimum: SelectFunction<B>;
+  readonly maximum: SelectFunction<B>;
   /** Quiet comparison: only a signaling NaN is invalid. */
   readonly eq: CompareFunction<B>;
   /** Signaling comparisons: any NaN is invalid. */
   readonly lt: CompareFunction<B>;
   readonly le: CompareFunction<B>;
+  /** The same comparisons, quiet. */
+  readonly ltQuiet: CompareFunction<B>;
+  readonly leQuiet: CompareFunction<B>;
   /** `(state, a) → 10-bit mask` as FCLASS gives it. */
   readonly classify: FunctionRef<readonly ["i32", B], "i64">;
   readonly toI32: ToIntegerFunction<B>;
@@ -47,16 +53,30 @@ export interface FormatFunctions<B extends Carrier> {
   readonly fromU32: FromIntegerFunction<B>;
   readonly fromI64: FromIntegerFunction<B>;
   readonly fromU64: FromIntegerFunction<B>;
+  /** `(state, a, rm) → bits` of an integral value; never inexact. */
+  readonly roundToIntegral: FunctionRef<readonly ["i32", B, "i32"], B>;
+  /** The same, inexact where the value changes. */
+  readonly roundToIntegralExact: FunctionRef<readonly ["i32", B, "i32"], B>;
 }
 
-/** Everything that F and D need (RISC-V unprivileged ISA, chapters 20 and 21). */
+/** Everything that F, D, Zfh and Zfa need (RISC-V unprivileged ISA, chapters 20, 21, 24 and 25). */
 export interface FloatFunctions {
+  /** Operands have zeros above their sixteen bits, and so do results. */
+  readonly f16: FormatFunctions<"i32">;
   readonly f32: FormatFunctions<"i32">;
   readonly f64: FormatFunctions<"i64">;
   /** `(state, single) → double`; always exact. */
   readonly f32ToF64: FunctionRef<readonly ["i32", "i32"], "i64">;
   /** `(state, double, rm) → single` */
   readonly f64ToF32: FunctionRef<readonly ["i32", "i64", "i32"], "i32">;
+  /** `(state, half) → single or double`; always exact. */
+  readonly f16ToF32: FunctionRef<readonly ["i32", "i32"], "i32">;
+  readonly f16ToF64: FunctionRef<readonly ["i32", "i32"], "i64">;
+  /** `(state, single or double, rm) → half` */
+  readonly f32ToF16: FunctionRef<readonly ["i32", "i32", "i32"], "i32">;
+  readonly f64ToF16: FunctionRef<readonly ["i32", "i64", "i32"], "i32">;
+  /** `(state, double) → x register`: FCVTMOD.W.D, which wraps around where others saturate. */
+  readonly f64ToI32Modular: FunctionRef<readonly ["i32", "i64"], "i64">;
 }
 
 export interface FloatOptions {

@@ -20,6 +20,7 @@ import { type AccessSize, type AmoOperation, type FloatName, Semantics } from ".
 import { callFloatFunction, combineAmo } from "../isa/semantics-shared.ts";
 import { State } from "../state.ts";
 import { Exception } from "../trap/causes.ts";
+import { emitImmediate } from "./immediate.ts";
 
 /** Variables of the interpreter's function. */
 export interface InterpreterVars {
@@ -120,42 +121,9 @@ export class InterpreterSemantics extends Semantics {
   }
 
   immediate32(): I32 {
-    const { i32 } = this;
-    const { word } = this.#vars;
-    const bits = (shift: number, mask: number): I32 => i32.and(i32.shrU(word.get(), shift), mask);
-    const sign = (bit: number): I32 => i32.shl(i32.shrS(word.get(), 31), bit);
-    for (const field of this.#instruction?.fields ?? []) {
-      switch (field) {
-        case "immI":
-          return i32.shrS(word.get(), 20);
-        case "immU":
-          return i32.and(word.get(), 0xfffff000 | 0);
-        case "immS":
-          return i32.or(i32.and(i32.shrS(word.get(), 20), -32), bits(7, 31));
-        case "immB":
-          return i32.or(
-            i32.or(i32.or(sign(12), i32.and(i32.shl(word.get(), 4), 0x800)), bits(20, 0x7e0)),
-            bits(7, 0x1e),
-          );
-        case "immJ":
-          return i32.or(
-            i32.or(i32.or(sign(20), i32.and(word.get(), 0xff000)), bits(9, 0x800)),
-            bits(20, 0x7fe),
-          );
-        case "shamt5":
-          return bits(20, 31);
-        case "shamt6":
-          return bits(20, 63);
-        case "byteSelect":
-          return i32.shrU(word.get(), 30);
-        case "rnum":
-          return bits(20, 15);
-        case "zimm":
-          return bits(15, 31);
-        default:
-      }
-    }
-    throw new TypeError(`${this.#instruction?.name} has no immediate`);
+    const found = emitImmediate(this.i32, this.#vars.word, this.#instruction?.fields ?? []);
+    if (found === undefined) throw new TypeError(`${this.#instruction?.name} has no immediate`);
+    return found;
   }
 
   apply(target: PureFunction): I64 {

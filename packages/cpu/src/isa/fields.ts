@@ -4,7 +4,7 @@
  */
 export interface Field {
   /** What the operand is: an integer or floating-point register, an immediate, or a named thing. */
-  readonly kind: "x" | "f" | "immediate" | "csr" | "rounding" | "ordering" | "fence";
+  readonly kind: "x" | "f" | "immediate" | "constant" | "csr" | "rounding" | "ordering" | "fence";
   /** Takes the operand out of an instruction word: a register number, or a signed number. */
   readonly decode: (word: number) => number;
   /** The bits that hold `value`. Throws a RangeError when it does not fit. */
@@ -85,6 +85,8 @@ export type FieldName =
   | "zimm"
   | "csr"
   | "rm"
+  | "rtz"
+  | "constant"
   | "aqrl"
   | "pred"
   | "succ";
@@ -126,6 +128,17 @@ export const FIELDS: Readonly<Record<FieldName, Field>> = {
   zimm: small("immediate", 15, 5, "immediate"),
   csr: small("csr", 20, 12, "CSR number"),
   rm: small("rounding", 12, 3, "rounding mode"),
+  /** A rounding mode that has to be written, and has to be this one. */
+  rtz: {
+    kind: "rounding",
+    decode: (word) => (word >>> 12) & 7,
+    encode: (value) => {
+      if (value !== 1) throw new RangeError("the rounding mode is not rtz");
+      return 1 << 12;
+    },
+  },
+  /** The number of a floating-point constant. */
+  constant: small("constant", 15, 5, "constant"),
   /** aq (bit 1) and rl (bit 0). */
   aqrl: small("ordering", 25, 2, "ordering"),
   pred: small("fence", 24, 4, "fence set"),

@@ -1,59 +1,37 @@
-import type { I32, I64 } from "@isomorph/wasm";
-import type { FormatFunctions } from "../float/index.ts";
-import { type Extension, encoding, type Instruction, instruction, Mask, Opcode } from "./instruction.ts";
+import type { IntegerOps, Value } from "@isomorph/wasm";
+import {
+  DOUBLE,
+  type Format,
+  HALF,
+  type Operation,
+  operand,
+  SINGLE,
+  setBits,
+  setResult,
+} from "./float-format.ts";
+import { type Addition, encoding, type Instruction, instruction, Mask, Opcode } from "./instruction.ts";
 import type { FloatName, Semantics } from "./semantics.ts";
-
-/** The value of a register in one of the two formats; both are tokens of raw bits. */
-type Bits = I32 | I64;
-
-interface Format {
-  readonly extension: Extension;
-  readonly suffix: "s" | "d";
-  /** The fmt field. */
-  readonly code: 0 | 1;
-  /** Prefix of the arithmetic functions. */
-  readonly prefix: "f32" | "f64";
-  readonly size: 4 | 8;
-  readonly width: 2 | 3;
-}
-
-const SINGLE: Format = { extension: "f", suffix: "s", code: 0, prefix: "f32", size: 4, width: 2 };
-const DOUBLE: Format = { extension: "d", suffix: "d", code: 1, prefix: "f64", size: 8, width: 3 };
-
-const SIGN64 = 0x8000000000000000n;
-const REST64 = 0x7fffffffffffffffn;
-const SIGN32 = -0x80000000;
-const REST32 = 0x7fffffff;
 
 /** funct7 without funct3: the rounding mode is an operand. */
 const FUNCT7 = 0xfe00007f;
 const FUNCT7_RS2 = 0xfff0007f;
 
-/** F and D (unprivileged specification, chapters 20 and 21), each instruction once for both formats. */
+/** F, D and Zfh (unprivileged specification, chapters 20, 21 and 24), each instruction once for all formats. */
 export const float: readonly Instruction[] = [
-  ...[SINGLE, DOUBLE].flatMap(formatInstructions),
-  convertFormat("fcvt.s.d", SINGLE, 1, (s) =>
-    s.setSingle(
-      s.float32("f64ToF32", () => {
-        s.f(1);
-        s.roundingMode();
-      }),
-    ),
-  ),
-  convertFormat("fcvt.d.s", DOUBLE, 0, (s) => {
-    // Exact, but a reserved rounding mode is illegal all the same (section 20.2).
-    s.code.drop(s.roundingMode());
-    s.setF(s.float64("f32ToF64", () => s.single(1)));
-  }),
+  ...[SINGLE, DOUBLE, HALF].flatMap(formatInstructions),
+  narrowing(SINGLE, DOUBLE, "f64ToF32"),
+  narrowing(HALF, SINGLE, "f32ToF16"),
+  narrowing(HALF, DOUBLE, "f64ToF16"),
+  widening(DOUBLE, SINGLE, "f32ToF64"),
+  widening(SINGLE, HALF, "f16ToF32"),
+  widening(DOUBLE, HALF, "f16ToF64"),
 ];
 
 function formatInstructions(format: Format): Instruction[] {
-  const { extension, suffix, code, prefix, size, width } = format;
-  const single = format === SINGLE;
-  const operand = (s: Semantics, n: 1 | 2 | 3): Bits => (single ? s.single(n) : s.f(n));
-  const setResult = (s: Semantics, name: FloatName, push: () => void): void =>
-    single ? s.setSingle(s.float32(name, push)) : s.setF(s.float64(name, push));
-  const named = (operation: keyof FormatFunctions<"i32">): FloatName => `${prefix}.${operation}`;
+  const { extension, suffix, code, prefix, size, width, unit, box } = format;
+  const named = (operation: Operation): FloatName => `${prefix}.${operation}`;
+  /** Zfhmin has the moves, the loads and stores and the conversions between formats. */
+  const minimal: Addition | undefined = format === HALF ? "zfhmin" : undefined;
   const op = (
     name: string,
     syntax: string,
@@ -73,34 +51,36 @@ function formatInstructions(format: Format): Instruction[] {
         s.useFloat();
         execute(s);
       },
+      "next",
+      format.addition,
     );
 
   /** Rounded operation on two registers. */
-  const arithmetic = (name: string, operation: keyof FormatFunctions<"i32">, funct5: number): Instruction =>
+  const arithmetic = (name: string, operation: Operation, funct5: number): Instruction =>
     op(name, "fd, fs1, fs2, rm", funct5, FUNCT7, (s) =>
-      setResult(s, named(operation), () => {
-        operand(s, 1);
-        operand(s, 2);
+      setResult(s, format, named(operation), () => {
+        operand(s, format, 1);
+        operand(s, format, 2);
         s.roundingMode();
       }),
     );
 
   /** Two registers without rounding, the result a float. */
-  const selection = (name: string, operation: keyof FormatFunctions<"i32">, funct3: number): Instruction =>
+  const selection = (name: string, operation: Operation, funct3: number): Instruction =>
     op(
       name,
       "fd, fs1, fs2",
       0x05,
       Mask.FUNCT7,
       (s) =>
-        setResult(s, named(operation), () => {
-          operand(s, 1);
-          operand(s, 2);
+        setResult(s, format, named(operation), () => {
+          operand(s, format, 1);
+          operand(s, format, 2);
         }),
       funct3,
     );
 
-  const comparison = (name: string, operation: keyof FormatFunctions<"i32">, funct3: number): Instruction =>
+  const comparison = (name: string, operation: Operation, funct3: number): Instruction =>
     op(
       name,
       "rd, fs1, fs2",
@@ -109,47 +89,36 @@ function formatInstructions(format: Format): Instruction[] {
       (s) =>
         s.setX(
           s.float64(named(operation), () => {
-            operand(s, 1);
-            operand(s, 2);
+            operand(s, format, 1);
+            operand(s, format, 2);
           }),
         ),
       funct3,
     );
 
   /** fsgnj and its kin: the sign comes from `sign`, the rest from fs1. */
-  const signInjection = (
-    name: string,
-    funct3: number,
-    wide: SignRule<I64>,
-    narrow: SignRule<I32>,
-  ): Instruction =>
+  const signInjection = (name: string, funct3: number, rule: SignRule): Instruction =>
     op(
       name,
       "fd, fs1, fs2",
       0x04,
       Mask.FUNCT7,
-      (s) => {
-        if (single)
-          s.setSingle(
-            narrow(
-              s,
-              () => s.single(1),
-              () => s.single(2),
-            ),
-          );
-        else
-          s.setF(
-            wide(
-              s,
-              () => s.f(1),
-              () => s.f(2),
-            ),
-          );
-      },
+      (s) =>
+        setBits(
+          s,
+          format,
+          rule(
+            carrierOps(s, format),
+            () => carried(s, 1),
+            () => carried(s, 2),
+            signOf(format),
+          ),
+        ),
       funct3,
     );
+  const carried = (s: Semantics, n: 1 | 2): Value<"i64"> => operand(s, format, n) as Value<"i64">;
 
-  const toInteger = (name: string, operation: keyof FormatFunctions<"i32">, rs2: number): Instruction =>
+  const toInteger = (name: string, operation: Operation, rs2: number): Instruction =>
     instruction(
       extension,
       `${name}.${suffix}`,
@@ -160,14 +129,16 @@ function formatInstructions(format: Format): Instruction[] {
         s.useFloat();
         s.setX(
           s.float64(named(operation), () => {
-            operand(s, 1);
+            operand(s, format, 1);
             s.roundingMode();
           }),
         );
       },
+      "next",
+      format.addition,
     );
 
-  const fromInteger = (name: string, operation: keyof FormatFunctions<"i32">, rs2: number): Instruction =>
+  const fromInteger = (name: string, operation: Operation, rs2: number): Instruction =>
     instruction(
       extension,
       `fcvt.${suffix}.${name}`,
@@ -176,11 +147,13 @@ function formatInstructions(format: Format): Instruction[] {
       FUNCT7_RS2,
       (s) => {
         s.useFloat();
-        setResult(s, named(operation), () => {
+        setResult(s, format, named(operation), () => {
           s.x1();
           s.roundingMode();
         });
       },
+      "next",
+      format.addition,
     );
 
   /** (fs1 * fs2) + fs3 with the signs of product and addend flipped as asked; negation is exact, NaNs included. */
@@ -194,36 +167,39 @@ function formatInstructions(format: Format): Instruction[] {
       (s) => {
         s.useFloat();
         const signed = (n: 1 | 2 | 3, negate: boolean): void => {
-          const bits = operand(s, n);
+          const bits = operand(s, format, n);
           if (!negate) return;
-          if (single) s.i32.xor(bits as I32, 0x80000000 | 0);
-          else s.i64.xor(bits as I64, 0x8000000000000000n);
+          carrierOps(s, format).xor(bits as Value<"i64">, signOf(format));
         };
-        setResult(s, named("fma"), () => {
+        setResult(s, format, named("fma"), () => {
           signed(1, negateProduct);
           signed(2, false);
           signed(3, negateAddend);
           s.roundingMode();
         });
       },
+      "next",
+      format.addition,
     );
 
   return [
     instruction(
       extension,
-      single ? "flw" : "fld",
+      `fl${unit}`,
       "fd, immI(rs1)",
       encoding(Opcode.LOAD_FP, width),
       Mask.FUNCT3,
       (s) => {
         s.useFloat();
         const value = s.load(s.i64.add(s.x1(), s.immediate()), size, false);
-        s.setF(single ? s.i64.or(value, -0x1_0000_0000) : value);
+        s.setF(box === 0 ? value : s.i64.or(value, box));
       },
+      "next",
+      minimal,
     ),
     instruction(
       extension,
-      single ? "fsw" : "fsd",
+      `fs${unit}`,
       "fs2, immS(rs1)",
       encoding(Opcode.STORE_FP, width),
       Mask.FUNCT3,
@@ -231,6 +207,8 @@ function formatInstructions(format: Format): Instruction[] {
         s.useFloat();
         s.store(s.i64.add(s.x1(), s.immediate()), s.f(2), size);
       },
+      "next",
+      minimal,
     ),
     fused("fmadd", Opcode.MADD, false, false),
     fused("fmsub", Opcode.MSUB, false, true),
@@ -241,29 +219,16 @@ function formatInstructions(format: Format): Instruction[] {
     arithmetic("fmul", "mul", 0x02),
     arithmetic("fdiv", "div", 0x03),
     op("fsqrt", "fd, fs1, rm", 0x0b, FUNCT7_RS2, (s) =>
-      setResult(s, named("sqrt"), () => {
-        operand(s, 1);
+      setResult(s, format, named("sqrt"), () => {
+        operand(s, format, 1);
         s.roundingMode();
       }),
     ),
-    signInjection(
-      "fsgnj",
-      0,
-      (s, a, b) => s.i64.or(s.i64.and(a(), REST64), s.i64.and(b(), SIGN64)),
-      (s, a, b) => s.i32.or(s.i32.and(a(), REST32), s.i32.and(b(), SIGN32)),
+    signInjection("fsgnj", 0, (ops, a, b, sign) => ops.or(ops.and(a(), ~sign), ops.and(b(), sign))),
+    signInjection("fsgnjn", 1, (ops, a, b, sign) =>
+      ops.or(ops.and(a(), ~sign), ops.and(ops.xor(b(), -1), sign)),
     ),
-    signInjection(
-      "fsgnjn",
-      1,
-      (s, a, b) => s.i64.or(s.i64.and(a(), REST64), s.i64.and(s.i64.xor(b(), -1), SIGN64)),
-      (s, a, b) => s.i32.or(s.i32.and(a(), REST32), s.i32.and(s.i32.xor(b(), -1), SIGN32)),
-    ),
-    signInjection(
-      "fsgnjx",
-      2,
-      (s, a, b) => s.i64.xor(a(), s.i64.and(b(), SIGN64)),
-      (s, a, b) => s.i32.xor(a(), s.i32.and(b(), SIGN32)),
-    ),
+    signInjection("fsgnjx", 2, (ops, a, b, sign) => ops.xor(a(), ops.and(b(), sign))),
     selection("fmin", "min", 0),
     selection("fmax", "max", 1),
     comparison("fle", "le", 0),
@@ -282,37 +247,91 @@ function formatInstructions(format: Format): Instruction[] {
       "rd, fs1",
       0x1c,
       Mask.FUNCT12,
-      (s) => s.setX(s.float64(named("classify"), () => operand(s, 1))),
+      (s) => s.setX(s.float64(named("classify"), () => operand(s, format, 1))),
       1,
     ),
-    move(format, "x", 0x1c, "rd, fs1", (s) => s.setX(single ? s.i64.extend32S(s.f(1)) : s.f(1))),
-    move(format, "f", 0x1e, "fd, rs1", (s) => s.setF(single ? s.i64.or(s.x1(), -0x1_0000_0000) : s.x1())),
+    move(format, minimal, "x", 0x1c, "rd, fs1", (s) => {
+      const { i64 } = s;
+      s.setX(size === 2 ? i64.extend16S(s.f(1)) : size === 4 ? i64.extend32S(s.f(1)) : s.f(1));
+    }),
+    move(format, minimal, "f", 0x1e, "fd, rs1", (s) => s.setF(box === 0 ? s.x1() : s.i64.or(s.x1(), box))),
   ];
 }
 
-type SignRule<T> = (s: Semantics, a: () => T, b: () => T) => T;
+/** A result's bits from those of two operands and the mask of the sign. */
+type SignRule = (
+  ops: IntegerOps<"i64">,
+  a: () => Value<"i64">,
+  b: () => Value<"i64">,
+  sign: bigint,
+) => Value<"i64">;
+
+/** The integer instructions for the bits of a format. */
+function carrierOps(s: Semantics, { suffix }: Format): IntegerOps<"i64"> {
+  return (suffix === "d" ? s.i64 : s.i32) as unknown as IntegerOps<"i64">;
+}
+
+/** The mask of the sign, as a signed number of the width in which the format's bits travel. */
+function signOf({ suffix, size }: Format): bigint {
+  return BigInt.asIntN(suffix === "d" ? 64 : 32, 1n << BigInt(8 * size - 1));
+}
 
 /** fmv between the register files: raw bits, whatever they mean. */
 function move(
-  { extension, size }: Format,
+  { extension, code, unit }: Format,
+  addition: Addition | undefined,
   to: "x" | "f",
   funct5: number,
   syntax: string,
   execute: (s: Semantics) => void,
 ): Instruction {
-  const unit = size === 4 ? "w" : "d";
   const name = to === "x" ? `fmv.x.${unit}` : `fmv.${unit}.x`;
-  const match = encoding(Opcode.OP_FP, 0, (funct5 << 2) | (size === 4 ? 0 : 1));
-  return instruction(extension, name, syntax, match, Mask.FUNCT12, (s) => {
-    s.useFloat();
-    execute(s);
-  });
+  const match = encoding(Opcode.OP_FP, 0, (funct5 << 2) | code);
+  return instruction(
+    extension,
+    name,
+    syntax,
+    match,
+    Mask.FUNCT12,
+    (s) => {
+      s.useFloat();
+      execute(s);
+    },
+    "next",
+    addition,
+  );
 }
 
-function convertFormat(name: string, to: Format, rs2: number, execute: (s: Semantics) => void): Instruction {
-  const match = encoding(Opcode.OP_FP, 0, (0x08 << 2) | to.code, rs2);
-  return instruction("d", name, "fd, fs1, rm", match, FUNCT7_RS2, (s) => {
-    s.useFloat();
-    execute(s);
+function convertFormat(to: Format, from: Format, execute: (s: Semantics) => void): Instruction {
+  const match = encoding(Opcode.OP_FP, 0, (0x08 << 2) | to.code, from.code);
+  return instruction(
+    to === DOUBLE || from === DOUBLE ? "d" : "f",
+    `fcvt.${to.suffix}.${from.suffix}`,
+    "fd, fs1, rm",
+    match,
+    FUNCT7_RS2,
+    (s) => {
+      s.useFloat();
+      execute(s);
+    },
+    "next",
+    to === HALF || from === HALF ? "zfhmin" : undefined,
+  );
+}
+
+function narrowing(to: Format, from: Format, name: FloatName): Instruction {
+  return convertFormat(to, from, (s) =>
+    setResult(s, to, name, () => {
+      operand(s, from, 1);
+      s.roundingMode();
+    }),
+  );
+}
+
+/** Exact, but a reserved rounding mode is illegal all the same (section 20.2). */
+function widening(to: Format, from: Format, name: FloatName): Instruction {
+  return convertFormat(to, from, (s) => {
+    s.code.drop(s.roundingMode());
+    setResult(s, to, name, () => operand(s, from, 1));
   });
 }

@@ -10,6 +10,7 @@ import { privileged } from "./privileged.ts";
 import { rv64a } from "./rv64a.ts";
 import { rv64i } from "./rv64i.ts";
 import { rv64m } from "./rv64m.ts";
+import { zfa } from "./zfa.ts";
 import { zicond } from "./zicond.ts";
 import { zimop } from "./zimop.ts";
 
@@ -19,6 +20,7 @@ export const INSTRUCTIONS: readonly Instruction[] = [
   ...rv64m,
   ...rv64a,
   ...float,
+  ...zfa,
   ...bitManipulation,
   ...carryLess,
   ...cryptoBits,

@@ -28,6 +28,9 @@ export type Extension =
   | "zicboz"
   | "privileged";
 
+/** Extensions that add instructions to another one and use its state. */
+export type Addition = "zfh" | "zfhmin" | "zfa";
+
 /**
  * How control leaves an instruction: `next` falls through, unless it faults; `branch` goes to `pc + immB` or falls
  * through; `jump` goes to `pc + immJ`; `indirect` goes to a computed address; `system` changes more than registers
@@ -39,6 +42,8 @@ export type Flow = "next" | "branch" | "jump" | "indirect" | "system";
 export interface Instruction {
   readonly name: string;
   readonly extension: Extension;
+  /** The extension that it belongs to, where that is one that adds to {@link extension}. */
+  readonly addition: Addition | undefined;
   /** The word under {@link mask} that identifies the instruction. */
   readonly match: number;
   readonly mask: number;
@@ -65,10 +70,12 @@ export function instruction(
   mask: number,
   execute: (s: Semantics) => void,
   flow: Flow = "next",
+  addition?: Addition,
 ): Instruction {
   return {
     name,
     extension,
+    addition,
     match: match >>> 0,
     mask: mask >>> 0,
     syntax,

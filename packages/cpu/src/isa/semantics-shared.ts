@@ -1,14 +1,12 @@
 import type { Code, FunctionRef, I64, Var } from "@isomorph/wasm";
 import type { FloatFunctions, FormatFunctions } from "../float/index.ts";
-import type { AmoOperation, FloatName } from "./semantics.ts";
+import type { AmoOperation, FloatFormatName, FloatName } from "./semantics.ts";
 
 /** Calls an arithmetic function whose arguments are on the stack. */
 export function callFloatFunction(code: Code, functions: FloatFunctions, name: FloatName): unknown {
-  const [format, operation] = name.split(".") as [string, keyof FormatFunctions<"i32">];
+  const [format, operation] = name.split(".") as [FloatFormatName, keyof FormatFunctions<"i32"> | undefined];
   const target =
-    name === "f32ToF64" || name === "f64ToF32"
-      ? functions[name]
-      : functions[format as "f32" | "f64"][operation];
+    operation === undefined ? functions[name as keyof FloatFunctions] : functions[format][operation];
   // The arguments are there already; their number and types are the description's to get right.
   return code.call(target as FunctionRef as FunctionRef<readonly []>);
 }

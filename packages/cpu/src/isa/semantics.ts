@@ -1,9 +1,14 @@
 import type { Code, I32, I64, Integer32Ops, Integer64Ops } from "@isomorph/wasm";
-import type { FormatFunctions } from "../float/index.ts";
+import type { FloatFunctions, FormatFunctions } from "../float/index.ts";
 import type { PureFunction } from "./pure-function.ts";
 
-/** An arithmetic function: of one format, or a conversion between the two. */
-export type FloatName = `${"f32" | "f64"}.${keyof FormatFunctions<"i32">}` | "f32ToF64" | "f64ToF32";
+/** Floating-point formats. */
+export type FloatFormatName = "f16" | "f32" | "f64";
+
+/** An arithmetic function: of one format, or a conversion between two. */
+export type FloatName =
+  | `${FloatFormatName}.${keyof FormatFunctions<"i32">}`
+  | Exclude<keyof FloatFunctions, FloatFormatName>;
 
 /** Bytes of a memory access. */
 export type AccessSize = 1 | 2 | 4 | 8;
@@ -70,8 +75,21 @@ export abstract class Semantics {
       this.i64.eq(this.i64.shrU(bits.get(), 32), 0xffffffff),
     );
   }
+  /** The same as half precision, zero-extended: the canonical NaN where the register is not NaN-boxed. */
+  half(operand: 1 | 2 | 3): I32 {
+    const bits = this.code.let64(this.f(operand));
+    return this.code.select(
+      this.i32.and(this.i32.wrapI64(bits.get()), 0xffff),
+      this.i32.const(0x7e00),
+      this.i64.eq(this.i64.shrS(bits.get(), 16), -1),
+    );
+  }
   /** Writes fd. */
   abstract setF(value: I64): void;
+  /** Writes fd with a NaN-boxed half. */
+  setHalf(value: I32): void {
+    this.setF(this.i64.or(this.i64.extendI32U(value), -0x1_0000));
+  }
   /** Writes fd with a NaN-boxed single. */
   setSingle(value: I32): void {
     this.setF(this.i64.or(this.i64.extendI32U(value), -0x1_0000_0000));
@@ -82,7 +100,7 @@ export abstract class Semantics {
   abstract roundingMode(): I32;
   /** Calls an arithmetic function after `push` has pushed its operands and rounding mode in order. */
   protected abstract callFloat(name: FloatName, push: () => void): unknown;
-  /** The result of an arithmetic function as single-precision bits. */
+  /** The result of an arithmetic function as half- or single-precision bits. */
   float32(name: FloatName, push: () => void): I32 {
     return this.callFloat(name, push) as I32;
   }

@@ -124,7 +124,7 @@ export class TranslatorSemantics extends Semantics {
     const { instruction, word } = this.#decoded;
     for (const name of instruction.fields) {
       const field = FIELDS[name];
-      if (field.kind !== "immediate") continue;
+      if (field.kind !== "immediate" && field.kind !== "constant") continue;
       return name === "immU" ? field.decode(word) << 12 : field.decode(word);
     }
     throw new TypeError(`${instruction.name} has no immediate`);

@@ -5,7 +5,7 @@ import { FIELDS, type FieldName } from "../../src/isa/fields.ts";
 import { expansionTable, INSTRUCTIONS } from "../../src/isa/index.ts";
 import type { Instruction } from "../../src/isa/instruction.ts";
 import type { Environment, Role } from "./environment.ts";
-import { NOT_ON_QEMU } from "./not-on-qemu.ts";
+import { isOnQemu } from "./not-on-qemu.ts";
 import { safeWord } from "./safety.ts";
 
 const NOP = 0x13;
@@ -48,6 +48,8 @@ function fieldValue(field: FieldName, instruction: Instruction, environment: Env
       return random.below(4096) - 2048;
     case "rm":
       return random.oneIn(12) ? random.pick([5, 6]) : random.pick([0, 0, 1, 2, 3, 4, 7, 7]);
+    case "rtz":
+      return 1;
     case "immU":
       return random.below(1 << 20);
     case "csr":
@@ -70,11 +72,11 @@ function randomOperands(instruction: Instruction, environment: Environment): num
 
 /** Without instructions that other generators make, or that QEMU lacks. */
 const STRAIGHT: readonly Instruction[] = INSTRUCTIONS.filter(
-  ({ extension, flow, name }) =>
-    extension !== "zicsr" &&
-    !NOT_ON_QEMU.includes(extension) &&
-    !["branch", "jump", "indirect"].includes(flow) &&
-    !["mret", "sret", "wfi"].includes(name),
+  (instruction) =>
+    isOnQemu(instruction) &&
+    instruction.extension !== "zicsr" &&
+    !["branch", "jump", "indirect"].includes(instruction.flow) &&
+    !["mret", "sret", "wfi"].includes(instruction.name),
 );
 
 /** Any straight-line instruction of the descriptions, all equally often. */
@@ -87,8 +89,7 @@ export function compressedInstruction(environment: Environment): number {
   const { random } = environment;
   return attempt(environment, () => {
     const half = (random.below(16384) << 2) | random.below(3);
-    const { extension = "c" } = findCompressed(half) ?? {};
-    return NOT_ON_QEMU.includes(extension) ? C_NOP : half;
+    return isOnQemu(findCompressed(half)) ? half : C_NOP;
   });
 }
 

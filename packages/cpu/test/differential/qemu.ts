@@ -7,7 +7,7 @@ import type { Machine } from "./outcome.ts";
 
 const TIMEOUT = 120_000;
 
-const ASKED_FOR = ["zbkb", "zbkc", "zbkx", "zknd", "zkne", "zknh", "zksed", "zksh"];
+const ASKED_FOR = ["zbkb", "zbkc", "zbkx", "zknd", "zkne", "zknh", "zksed", "zksh", "Zfh"];
 
 const ARGUMENTS: readonly string[] = [
   ...["-M", "virt,memory-backend=ram", "-m", `${RAM_SIZE}B`, "-bios", "none"],

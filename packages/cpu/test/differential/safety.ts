@@ -4,7 +4,7 @@ import { FIELDS, type FieldName } from "../../src/isa/fields.ts";
 import type { Instruction } from "../../src/isa/instruction.ts";
 import { existsOnOneSide } from "../csr-qemu-differences.ts";
 import type { Environment } from "./environment.ts";
-import { NOT_ON_QEMU } from "./not-on-qemu.ts";
+import { isOnQemu } from "./not-on-qemu.ts";
 
 /** CSRs that any value may be written to: every bit is kept, or dropped alike. */
 const FREELY_WRITTEN: ReadonlySet<string> = new Set([
@@ -52,7 +52,7 @@ export function safeWord(word: number, environment: Environment): boolean {
   const instruction = decode(word);
   if (instruction === undefined) return true;
   const { name, flow, syntax, extension } = instruction;
-  if (NOT_ON_QEMU.includes(extension)) return false;
+  if (!isOnQemu(instruction)) return false;
   if (flow === "branch" || flow === "jump" || flow === "indirect") return false;
   if (name === "wfi") return environment.mode === 0;
   if (name === "mret") return environment.mode < 3;

@@ -44,14 +44,19 @@ function floatBits(random: Random, exponent: bigint, fraction: bigint): bigint {
   return sign | ((power & ones) << fraction) | mantissa;
 }
 
-/** A value for a floating-point register: a double, a boxed single, or a single that is not boxed. */
+/** A value for a floating-point register: a double, a single or a half, most of them boxed. */
 export function floatValue(random: Random): bigint {
-  switch (random.below(5)) {
+  switch (random.below(7)) {
     case 0:
     case 1:
       return floatBits(random, 11n, 52n);
     case 2:
       return random.bits64();
+    case 3:
+    case 4:
+      return (
+        (random.oneIn(12) ? random.bits64() & ~0xffffn : 0xffff_ffff_ffff_0000n) | floatBits(random, 5n, 10n)
+      );
     default:
       return (
         (random.oneIn(12) ? random.bits64() & ~0xffff_ffffn : 0xffff_ffff_0000_0000n) |

@@ -2,12 +2,15 @@
 import type { FloatFunctions, FormatFunctions } from "../../src/float/index.ts";
 
 /** What a register holds: raw bits of a format, or an integer. */
-export type Kind = "f32" | "f64" | "int";
+export type Kind = FormatName | "int";
+
+/** The formats. */
+export type FormatName = "f16" | "f32" | "f64";
 
 /** Where a function of ours is: the format's record and the name in it, or a name at the top. */
 export type FunctionName =
-  | { readonly format: "f32" | "f64"; readonly name: keyof FormatFunctions<"i32"> }
-  | { readonly format: undefined; readonly name: Exclude<keyof FloatFunctions, "f32" | "f64"> };
+  | { readonly format: FormatName; readonly name: keyof FormatFunctions<"i32"> }
+  | { readonly format: undefined; readonly name: Exclude<keyof FloatFunctions, FormatName> };
 
 export interface Operation {
   readonly name: string;
@@ -17,6 +20,8 @@ export interface Operation {
   readonly word: number;
   readonly rounds: boolean;
   readonly function: FunctionName;
+  /** Whether QEMU 7.2 has it: not what belongs to Zfa. */
+  readonly onQemu: boolean;
 }
 
 /** An operation in one rounding mode. */
@@ -34,9 +39,11 @@ function word(funct5: number, format: number, rs2 = 0, rm = 0): number {
   return ((funct5 << 27) | (format << 25) | (rs2 << 20) | (rm << 12) | OP_FP) >>> 0;
 }
 
-function operationsOf(format: "f32" | "f64"): Operation[] {
-  const code = format === "f32" ? 0 : 1;
-  const suffix = format === "f32" ? "s" : "d";
+/** The fmt field and the suffix of mnemonics. */
+const FORMATS = { f16: [2, "h"], f32: [0, "s"], f64: [1, "d"] } as const;
+
+function operationsOf(format: FormatName): Operation[] {
+  const [code, suffix] = FORMATS[format];
   const list: Operation[] = [];
   const add = (
     name: keyof FormatFunctions<"i32">,
@@ -44,7 +51,15 @@ function operationsOf(format: "f32" | "f64"): Operation[] {
     encoded: number,
     { sources = [format, format] as readonly Kind[], result = format as Kind, rounds = true } = {},
   ): void => {
-    list.push({ name: mnemonic, sources, result, word: encoded, rounds, function: { format, name } });
+    list.push({
+      name: mnemonic,
+      sources,
+      result,
+      word: encoded,
+      rounds,
+      function: { format, name },
+      onQemu: true,
+    });
   };
   add("add", `fadd.${suffix}`, word(0b00000, code));
   add("sub", `fsub.${suffix}`, word(0b00001, code));
@@ -78,24 +93,68 @@ function operationsOf(format: "f32" | "f64"): Operation[] {
   return list;
 }
 
+/** The operations of Zfa but FLI, which has no operands. */
+function additionsOf(format: FormatName): Operation[] {
+  const [code, suffix] = FORMATS[format];
+  const add = (
+    name: keyof FormatFunctions<"i32">,
+    mnemonic: string,
+    encoded: number,
+    { sources = [format, format] as readonly Kind[], result = format as Kind, rounds = false } = {},
+  ): Operation => ({
+    name: `${mnemonic}.${suffix}`,
+    sources,
+    result,
+    word: encoded,
+    rounds,
+    function: { format, name },
+    onQemu: false,
+  });
+  const rounding = { sources: [format], rounds: true };
+  return [
+    add("minimum", "fminm", word(0b00101, code, 0, 2)),
+    add("maximum", "fmaxm", word(0b00101, code, 0, 3)),
+    add("leQuiet", "fleq", word(0b10100, code, 0, 4), { result: "int" }),
+    add("ltQuiet", "fltq", word(0b10100, code, 0, 5), { result: "int" }),
+    add("roundToIntegral", "fround", word(0b01000, code, 4), rounding),
+    add("roundToIntegralExact", "froundnx", word(0b01000, code, 5), rounding),
+  ];
+}
+
+/** A conversion between formats. */
+function conversion(to: FormatName, from: FormatName, name: Operation["function"]["name"]): Operation {
+  const [code, suffix] = FORMATS[to];
+  const [source, sourceSuffix] = FORMATS[from];
+  return {
+    name: `fcvt.${suffix}.${sourceSuffix}`,
+    sources: [from],
+    result: to,
+    word: word(0b01000, code, source),
+    rounds: to < from,
+    function: { format: undefined, name } as FunctionName,
+    onQemu: true,
+  };
+}
+
 export const operations: readonly Operation[] = [
   ...operationsOf("f32"),
   ...operationsOf("f64"),
+  conversion("f64", "f32", "f32ToF64"),
+  conversion("f32", "f64", "f64ToF32"),
+  ...operationsOf("f16"),
+  conversion("f32", "f16", "f16ToF32"),
+  conversion("f64", "f16", "f16ToF64"),
+  conversion("f16", "f32", "f32ToF16"),
+  conversion("f16", "f64", "f64ToF16"),
+  ...(["f16", "f32", "f64"] as const).flatMap(additionsOf),
   {
-    name: "fcvt.d.s",
-    sources: ["f32"],
-    result: "f64",
-    word: word(0b01000, 1, 0),
-    rounds: false,
-    function: { format: undefined, name: "f32ToF64" },
-  },
-  {
-    name: "fcvt.s.d",
+    name: "fcvtmod.w.d",
     sources: ["f64"],
-    result: "f32",
-    word: word(0b01000, 0, 1),
-    rounds: true,
-    function: { format: undefined, name: "f64ToF32" },
+    result: "int",
+    word: word(0b11000, 1, 8, 1),
+    rounds: false,
+    function: { format: undefined, name: "f64ToI32Modular" },
+    onQemu: false,
   },
 ];
 

@@ -20,7 +20,12 @@ export interface Trace {
 }
 
 function width(kind: Kind): number {
-  return kind === "f32" ? 32 : 64;
+  return kind === "f16" ? 16 : kind === "f32" ? 32 : 64;
+}
+
+/** Whether values of the kind travel in an i32. */
+function isNarrow(kind: Kind | undefined): boolean {
+  return kind === "f16" || kind === "f32";
 }
 
 /** Takes a raw trace apart. */
@@ -56,7 +61,7 @@ export interface Driver {
 
 function functionOf(floats: FloatFunctions, { operation }: FloatCase): FunctionRef {
   const { format, name } = operation.function;
-  return format === undefined ? floats[name] : floats[format][name];
+  return (format === undefined ? floats[name] : floats[format][name]) as FunctionRef;
 }
 
 function emitCase(module: ModuleBuilder, floats: FloatFunctions, test: FloatCase): void {
@@ -76,7 +81,7 @@ function emitCase(module: ModuleBuilder, floats: FloatFunctions, test: FloatCase
     const value = c.var("i64");
     const entry = c.var("i32");
     const carried = (kind: Kind, operand: Var<"i64">): Value<"i64"> | Value<"i32"> =>
-      kind === "f32" ? c.i32.wrapI64(operand.get()) : operand.get();
+      isNarrow(kind) ? c.i32.wrapI64(operand.get()) : operand.get();
 
     c.loop((again) => {
       pick.set(next());
@@ -105,10 +110,11 @@ function emitCase(module: ModuleBuilder, floats: FloatFunctions, test: FloatCase
       if (rounds) c.i32.const(test.rm);
       c.call({ index: functionOf(floats, test).index, params: [], result: undefined });
       value.set(
-        result === "f32"
+        isNarrow(result)
           ? c.i64.extendI32S(undefined as unknown as Value<"i32">)
           : (undefined as unknown as I64),
       );
+      if (result === "f16") value.set(c.i64.extend16S(value.get()));
       after.set(c.i32.load(c.i32.const(STATE)));
 
       c.if(trace.get(), () => {
@@ -140,7 +146,8 @@ function product(c: Code, floats: FloatFunctions, kind: Kind, [a, b]: readonly V
   if (kind === "f64") return c.let64(c.call(floats.f64.mul, state, a!.get(), b!.get(), c.i32.const(0)));
   const left = c.i32.wrapI64(a!.get());
   const right = c.i32.wrapI64(b!.get());
-  return c.let64(c.i64.extendI32U(c.call(floats.f32.mul, state, left, right, c.i32.const(0))));
+  const { mul } = kind === "f16" ? floats.f16 : floats.f32;
+  return c.let64(c.i64.extendI32U(c.call(mul, state, left, right, c.i32.const(0))));
 }
 
 /** Everything in an instance of its own. */
@@ -175,7 +182,7 @@ export function createDriver(): Driver {
       const flags = new DataView(memory.buffer);
       flags.setUint32(STATE, before, true);
       const target = instance.exports[`function${test.index}`] as CallableFunction;
-      const values = operands.map((bits, index) => (sources[index] === "f32" ? Number(bits) : bits));
+      const values = operands.map((bits, index) => (isNarrow(sources[index]) ? Number(bits) : bits));
       const result = BigInt.asUintN(width(kind), BigInt(target(STATE, ...values, test.rm)));
       return { operands, before, result, after: flags.getUint32(STATE, true) };
     },

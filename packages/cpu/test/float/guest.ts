@@ -126,9 +126,13 @@ function emitNext(p: Program, rd: number): void {
   p.xor(rd, rd, S0);
 }
 
+function formatField(kind: Kind): number {
+  return kind === "f64" ? 0x0200_0000 : kind === "f16" ? 0x0400_0000 : 0;
+}
+
 /** fmv between the register files: `toFloat`, or back. */
 function emitMove(p: Program, kind: Kind, toFloat: boolean, rd: number, rs1: number): void {
-  const word = (toFloat ? 0xf000_0053 : 0xe000_0053) | (kind === "f64" ? 0x0200_0000 : 0);
+  const word = (toFloat ? 0xf000_0053 : 0xe000_0053) | formatField(kind);
   p.r(word, rd, rs1, 0);
 }
 
@@ -150,7 +154,7 @@ function emitOperands(p: Program, { sources }: Operation): void {
       p.ld(T2, T1, 16);
       let previous = operand - 1;
       if (position === 2) {
-        p.r(0x1000_0053 | (kind === "f64" ? 0x0200_0000 : 0), 3, 0, 1);
+        p.r(0x1000_0053 | formatField(kind), 3, 0, 1);
         emitMove(p, kind, false, T3, 3);
         previous = T3;
       }

@@ -164,9 +164,10 @@ const TABLES: Readonly<Record<Kind, readonly Entry[]>> = {
   f32: floatEntries(8, 23),
   f64: floatEntries(11, 52),
   int: integerEntries(),
+  f16: floatEntries(5, 10),
 };
 
-const KINDS = ["f32", "f64", "int"] as const;
+const KINDS = ["f32", "f64", "int", "f16"] as const;
 
 /** Byte offset of a table in {@link tableBytes}. */
 export function tableOffset(kind: Kind): number {

@@ -1,5 +1,5 @@
 /** Floating point from first principles, in rational arithmetic: slow, and written without a look at the other one. */
-import type { FloatCase, Kind } from "./cases.ts";
+import type { FloatCase, FormatName, Kind } from "./cases.ts";
 
 const NX = 1;
 const UF = 2;
@@ -17,7 +17,8 @@ interface Format {
   readonly fractionBits: number;
 }
 
-const FORMATS: Readonly<Record<"f32" | "f64", Format>> = {
+const FORMATS: Readonly<Record<FormatName, Format>> = {
+  f16: { exponentBits: 5, fractionBits: 10 },
   f32: { exponentBits: 8, fractionBits: 23 },
   f64: { exponentBits: 11, fractionBits: 52 },
 };
@@ -246,6 +247,21 @@ function toInteger(a: Datum, bits: number, signed: boolean, rm: number): Outcome
   return { bits: register(value), flags: inexact ? NX : 0 };
 }
 
+function modular(a: Datum): Outcome {
+  const { flags } = toInteger(a, 32, true, RTZ);
+  if (a.kind !== "finite") return { bits: 0n, flags };
+  const { whole } = roundToInteger(a, a.negative, RTZ);
+  return { bits: BigInt.asUintN(64, BigInt.asIntN(32, a.negative ? -whole : whole)), flags };
+}
+
+function toIntegral(format: Format, a: Datum, exact: boolean, rm: number): Outcome {
+  if (a.kind !== "finite") return encode(format, a, rm);
+  const { whole, inexact } = roundToInteger(a, a.negative, rm);
+  const flags = exact && inexact ? NX : 0;
+  if (whole === 0n) return { bits: signBit(format, a.negative), flags };
+  return { bits: round(format, { numerator: whole, denominator: 1n }, a.negative, rm).bits, flags };
+}
+
 function fromInteger(format: Format, register: bigint, bits: number, signed: boolean, rm: number): Outcome {
   const value = signed ? BigInt.asIntN(bits, register) : BigInt.asUintN(bits, register);
   if (value === 0n) return { bits: 0n, flags: 0 };
@@ -284,7 +300,7 @@ const INTEGERS: Readonly<Record<string, readonly [number, boolean]>> = {
   U64: [64, false],
 };
 
-const widths: Readonly<Record<Kind, number>> = { f32: 32, f64: 64, int: 64 };
+const widths: Readonly<Record<Kind, number>> = { f16: 16, f32: 32, f64: 64, int: 64 };
 
 /** What an operation gives for these register contents: integers of 64 bits, floats in their own width. */
 export function expected({ operation, rm }: FloatCase, registers: readonly bigint[]): Outcome {
@@ -293,7 +309,8 @@ export function expected({ operation, rm }: FloatCase, registers: readonly bigin
     .slice(0, sources.length)
     .map((value, i) => BigInt.asUintN(widths[sources[i]!], value));
   if (target.format === undefined) {
-    const [from, to] = target.name === "f32ToF64" ? (["f32", "f64"] as const) : (["f64", "f32"] as const);
+    if (target.name === "f64ToI32Modular") return modular(decode(FORMATS.f64, bits[0]!));
+    const [from, to] = target.name.toLowerCase().split("to") as [FormatName, FormatName];
     return encode(FORMATS[to], decode(FORMATS[from], bits[0]!), rm);
   }
   const format = FORMATS[target.format];
@@ -316,6 +333,17 @@ export function expected({ operation, rm }: FloatCase, registers: readonly bigin
       return squareRoot(format, a, rm);
     case "fma":
       return fused(format, a, b, c, rm);
+    case "roundToIntegral":
+    case "roundToIntegralExact":
+      return toIntegral(format, a, name === "roundToIntegralExact", rm);
+    case "minimum":
+    case "maximum":
+      return nanOutcome(format, [a, b]) ?? select(format, name === "minimum" ? "min" : "max", bits);
+    case "leQuiet":
+    case "ltQuiet":
+      return nanOutcome(format, [a, b]) === undefined
+        ? compareOutcome(format, name === "leQuiet" ? "le" : "lt", a, b)
+        : compareOutcome(format, "eq", a, b);
     case "min":
     case "max":
       return select(format, name, bits);

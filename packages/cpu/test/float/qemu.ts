@@ -27,7 +27,7 @@ export async function runOnQemu(plan: Plan): Promise<BigUint64Array> {
 }
 
 function runMachine(path: string): Promise<void> {
-  const args = ["-M", "virt", "-cpu", "rv64,h=false", "-m", `${GUEST_SIZE >> 20}M`, "-bios", "none"];
+  const args = ["-M", "virt", "-cpu", "rv64,h=false,Zfh=true", "-m", `${GUEST_SIZE >> 20}M`, "-bios", "none"];
   args.push("-object", `memory-backend-file,id=ram,size=${GUEST_SIZE},mem-path=${path},share=on`);
   args.push("-machine", "memory-backend=ram", "-display", "none", "-serial", "none", "-monitor", "none");
   return new Promise((resolve, reject) => {
