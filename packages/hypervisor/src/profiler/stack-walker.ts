@@ -1,5 +1,6 @@
 import type { SymbolTable } from "../symbols/symbol-table.ts";
 import type { AddressSpace } from "./address-space.ts";
+import { hasOwnFrame, isCall } from "./frame-state.ts";
 
 /** Where a hart stands. */
 export interface StackStart {
@@ -17,8 +18,6 @@ export interface StackStart {
 export const MAX_FRAMES = 128;
 /** Bytes that one frame has at most. */
 const MAX_FRAME_BYTES = 1n << 20n;
-/** Instructions of a function's start that are searched for the one that sets the frame pointer. */
-const PROLOGUE_INSTRUCTIONS = 64;
 /** A kernel goes to other stacks for interrupts: the frame pointer may go anywhere so often. */
 const MAX_SWITCHES = 2;
 const HIGHER_HALF = 1n << 63n;
@@ -41,15 +40,17 @@ export function walkStack(
     (address & 1n) === 0n && space.isExecutable(address) && (!start.isUser || followsCall(space, address));
   let fp = start.fp;
   let low = start.sp;
-  if (!hasFrame(start.pc, space, symbolOf)) {
+  if (!hasOwnFrame(start.pc, space, symbolOf)) {
     // Its caller is in a register still, and the frame pointer is the caller's.
-    // After a call of its own that register points into the function itself.
-    if (!isCode(start.ra) || symbolOf(start.ra) === symbolOf(start.pc)) return frames;
+    if (!isCode(start.ra)) return frames;
     frames.push(start.ra);
   } else if (isFrame(fp, low)) {
     // A function that calls none saves no return address: the saved frame pointer is in its place.
     const saved = space.doubleword(fp - 8n);
-    if (saved !== undefined && isFrame(saved, fp) && isCode(start.ra) && !isCode(saved)) {
+    const isNamed = symbolOf(start.pc) !== undefined;
+    const mayReturnTo = (address: bigint): boolean =>
+      isCode(address) && (!isNamed || symbolOf(address) !== undefined);
+    if (saved !== undefined && isFrame(saved, fp) && isCode(start.ra) && !mayReturnTo(saved)) {
       frames.push(start.ra);
       low = fp;
       fp = saved;
@@ -79,41 +80,8 @@ function isFrame(fp: bigint, low: bigint): boolean {
 function followsCall(space: AddressSpace, address: bigint): boolean {
   const compressed = space.parcel(address - 2n);
   if (compressed === undefined) return false;
-  // c.jalr: funct4 1001, rs1 not 0, rs2 0, quadrant 2.
-  if ((compressed & 0xf07f) === 0x9002 && (compressed & 0xf80) !== 0) return true;
+  if ((compressed & 3) !== 3 && isCall(compressed)) return true;
+  // What says which instruction it is lies in its lower half.
   const first = space.parcel(address - 4n);
-  if (first === undefined) return false;
-  const opcode = first & 0x7f;
-  const link = (first >> 7) & 31;
-  return (opcode === 0x6f || opcode === 0x67) && (link === 1 || link === 5);
-}
-
-/**
- * Whether the function at `pc` has set the frame pointer already: looks for `addi s0, sp, n` between its start and `pc`.
- * True where its start is not known.
- */
-function hasFrame(
-  pc: bigint,
-  space: AddressSpace,
-  symbolOf: (address: bigint) => ReturnType<SymbolTable["find"]>,
-): boolean {
-  const symbol = symbolOf(pc);
-  if (symbol === undefined) return true;
-  let at = symbol.address;
-  for (let count = 0; count < PROLOGUE_INSTRUCTIONS && at < pc; count++) {
-    const parcel = space.parcel(at);
-    if (parcel === undefined) return true;
-    if ((parcel & 3) !== 3) {
-      // c.addi4spn s0, n: quadrant 0, funct3 000, rd' 0.
-      if ((parcel & 0xe01f) === 0 && parcel !== 0) return true;
-      at += 2n;
-      continue;
-    }
-    // addi s0, sp, n: opcode 0x13, rd 8, funct3 0, rs1 2.
-    const upper = space.parcel(at + 2n);
-    if (upper === undefined) return true;
-    if ((((upper << 16) | parcel) & 0xfffff) === 0x10413) return true;
-    at += 4n;
-  }
-  return false;
+  return first !== undefined && (first & 3) === 3 && isCall(first);
 }
