@@ -8,6 +8,7 @@ import { expansionTable } from "./isa/index.ts";
 import { CRYPTO_TABLES, EXPANSION_TABLE, FLOAT_CONSTANTS, TABLES_END } from "./memory-tables.ts";
 import type { Processor, ProcessorEnvironment, ProcessorFactory } from "./processor.ts";
 import { HART_STRIDE } from "./state.ts";
+import { codeMap, codeMapSize, LARGEST_ENTRY } from "./translator/code-map.ts";
 import { Translator } from "./translator/translator.ts";
 
 /** How the processor executes. */
@@ -72,6 +73,9 @@ export function riscv64(options: Riscv64Options = {}): ProcessorFactory {
   if (!Number.isInteger(translationThreshold) || translationThreshold < 0) {
     throw new RangeError(`translationThreshold ${translationThreshold} is not a whole number`);
   }
+  if (translationThreshold > LARGEST_ENTRY) {
+    throw new RangeError(`translationThreshold ${translationThreshold} is above ${LARGEST_ENTRY}`);
+  }
   return (environment) => createProcessor(environment, translationThreshold);
 }
 
@@ -81,10 +85,11 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
     throw new RangeError(`a processor has 1 to 8 harts, not ${environment.harts}`);
   }
   const harts = { start: TABLES_END, stride: HART_STRIDE, count: environment.harts };
+  const codeMapStart = TABLES_END + harts.count * HART_STRIDE;
   const memory = new MachineMemory({
     ramBase: environment.memoryBase,
     ramSize: environment.memorySize,
-    reserved: Math.max(TABLES_END + harts.count * HART_STRIDE, JUMP_REACH),
+    reserved: Math.max(codeMapStart + codeMapSize(codeMapStart, environment.memorySize), JUMP_REACH),
     harts,
   });
   const largest = 2 ** 32 - JUMP_REACH - memory.ramOffset;
@@ -95,6 +100,7 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
   new Uint32Array(buffer, EXPANSION_TABLE, 65536).set(expansionTable());
   new Uint8Array(buffer).set(cryptoTables(), CRYPTO_TABLES);
   new Uint8Array(buffer).set(floatConstants(), FLOAT_CONSTANTS);
+  const map = codeMap(codeMapStart, memory.size, memory.ramOffset);
   const regions = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
   const imports: CoreImports = {
     memory: memory.memory,
@@ -108,10 +114,23 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
     codeWritten: (ramOffset, length) => translator.codeWritten(ramOffset >>> 0, length),
     time: () => clock.now(),
   };
-  const bytes = coreModule({ memory, harts, expansionTable: EXPANSION_TABLE, translationThreshold });
+  const bytes = coreModule({
+    memory,
+    harts,
+    expansionTable: EXPANSION_TABLE,
+    codeMap: map,
+    translationThreshold,
+  });
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: imports });
   const core = instance.exports as unknown as CoreExports;
-  const translator = new Translator({ memory, harts, regions, core, expansionTable: EXPANSION_TABLE });
+  const translator = new Translator({
+    memory,
+    codeMap: map,
+    harts,
+    regions,
+    core,
+    expansionTable: EXPANSION_TABLE,
+  });
   memory.onCodeWritten = (ramOffset, length) => translator.codeWritten(ramOffset, length);
   const toGpa = (host: number): number | undefined => {
     const gpa = (host >>> 0) - memory.ramOffset + memory.base;

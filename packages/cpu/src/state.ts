@@ -70,16 +70,5 @@ const CpuState = {
 /** Every field of a hart's block: the processor's own and those that address translation reads. */
 export const State: typeof CpuState & typeof MmuState = { ...MmuState, ...CpuState };
 
-/** The code lookup cache: direct mapped by host address of the first instruction. */
-export const CodeCache: Readonly<Record<"START" | "ENTRIES" | "ENTRY_SIZE" | "TAG" | "VALUE", number>> = {
-  START: MMU_STATE_END,
-  ENTRIES: 16384,
-  ENTRY_SIZE: 8,
-  /** Host address of the instruction (4 bytes). */
-  TAG: 0,
-  /** Above zero: table index of the translation. Zero or below: minus the number of times the target was reached (4 bytes). */
-  VALUE: 4,
-};
-
 /** Bytes of a hart's block. */
-export const HART_STRIDE: number = CodeCache.START + CodeCache.ENTRIES * CodeCache.ENTRY_SIZE;
+export const HART_STRIDE: number = MMU_STATE_END;

@@ -15,7 +15,7 @@ export interface Vcpu extends Snapshottable {
   /** The hart's number (`mhartid`). */
   readonly id: number;
   /**
-   * Executes at most `budget` instructions (1 to 2^30) and says why it stopped. Traps of the guest are taken inside.
+   * Executes at most `budget` instructions (1 to 2^30 - 1) and says why it stopped. Traps of the guest are taken inside.
    * Between two calls the architectural state is exact and can be read and written.
    */
   run(budget: number): VmExit;

@@ -23,6 +23,8 @@ export type { MmuImports, MmuOptions } from "./options.ts";
 export { PageTableBuilder, type PageTableBuilderOptions } from "./page-table-builder.ts";
 export {
   Access,
+  FETCH_TLB_ENTRIES,
+  FetchTlb,
   MMU_STATE_END,
   MMU_STATE_START,
   MmuCounter,

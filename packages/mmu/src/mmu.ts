@@ -7,8 +7,8 @@ import { PAGE_BITS, Satp } from "./formats.ts";
 import type { MmuOptions } from "./options.ts";
 import { definePmp } from "./pmp.ts";
 import { Private } from "./private-state.ts";
-import { defineResolve, entryOf, superpageHash } from "./resolve.ts";
-import { MmuCounter, MmuState, Tlb } from "./state.ts";
+import { defineResolve, entryOf, fetchEntryOf, superpageHash } from "./resolve.ts";
+import { FetchTlb, MmuCounter, MmuState, Tlb } from "./state.ts";
 import { defineWalker } from "./walker.ts";
 
 /**
@@ -60,7 +60,7 @@ export function defineMmu(module: ModuleBuilder, options: MmuOptions): MmuFuncti
   const resolve = defineResolve(module, options, pmp, pages.touch, walker);
   const isInTlb = module.function("isInTlb", ["i32", "i64"], "i32", (c, [state, va]) =>
     c.i64.eq(
-      c.i64.load(entryOf(c, state, va), Tlb.FETCH),
+      c.i64.load(fetchEntryOf(c, state, va), FetchTlb.TAG),
       c.i64.or(c.i64.and(va.get(), -1 << PAGE_BITS), c.i64.load(state.get(), MmuState.FETCH_CONTEXT)),
     ),
   );
@@ -109,7 +109,8 @@ function defineFlushes(
       },
     );
     const entry = c.let32(entryOf(c, state, va));
-    for (const tag of [Tlb.READ, Tlb.WRITE, Tlb.FETCH]) c.i64.store(entry.get(), 0, tag);
+    for (const tag of [Tlb.READ, Tlb.WRITE]) c.i64.store(entry.get(), 0, tag);
+    c.i64.store(fetchEntryOf(c, state, va), 0, FetchTlb.TAG);
   });
   return { flushAll, flushAsid, flushAddress };
 }

@@ -5,7 +5,16 @@ import { PAGE_BITS, Pte } from "./formats.ts";
 import type { MmuOptions } from "./options.ts";
 import { PMP_PARTIAL, type PmpFunctions } from "./pmp.ts";
 import { LEAF_SUPERPAGE, Private } from "./private-state.ts";
-import { Access, MmuCounter, MmuState, PageFlag, TLB_ENTRIES, Tlb } from "./state.ts";
+import {
+  Access,
+  FETCH_TLB_ENTRIES,
+  FetchTlb,
+  MmuCounter,
+  MmuState,
+  PageFlag,
+  TLB_ENTRIES,
+  Tlb,
+} from "./state.ts";
 import { accessKind, PROBE, ramOffsetOf, type WalkerFunctions } from "./walker.ts";
 
 /**
@@ -29,6 +38,20 @@ export function entryOf(c: Code, state: Var<"i32">, va: Var<"i64">): I32 {
       ),
     ),
     Tlb.START,
+  );
+}
+
+/** The entry of a virtual address in the TLB of fetches. */
+export function fetchEntryOf(c: Code, state: Var<"i32">, va: Var<"i64">): I32 {
+  return c.i32.add(
+    c.i32.add(
+      state.get(),
+      c.i32.shl(
+        c.i32.and(c.i32.wrapI64(c.i64.shrU(va.get(), PAGE_BITS)), FETCH_TLB_ENTRIES - 1),
+        Math.log2(FetchTlb.ENTRY_SIZE),
+      ),
+    ),
+    FetchTlb.START,
   );
 }
 
@@ -130,7 +153,16 @@ export function defineResolve(
 
   return module.function("resolve", ["i32", "i64", "i32", "i32"], "i32", (c, [state, va, size, access]) => {
     const kind = c.let32(accessKind(c, access));
-    const entry = c.let32(entryOf(c, state, va));
+    const entry = c.var("i32");
+    c.if(c.i32.eq(kind.get(), Access.FETCH), () => {
+      entry.set(fetchEntryOf(c, state, va));
+      c.if(
+        c.i64.eq(c.i64.load(entry.get(), FetchTlb.TAG), c.call(tag, state.get(), va.get(), kind.get())),
+        () => c.return(c.i32.add(c.i32.wrapI64(va.get()), c.i32.load(entry.get(), FetchTlb.ADDEND))),
+      );
+      c.return(c.call(miss, state.get(), va.get(), size.get(), access.get()));
+    });
+    entry.set(entryOf(c, state, va));
     c.if(
       c.i64.eq(
         c.i64.load(c.i32.add(entry.get(), c.i32.shl(kind.get(), 3))),
@@ -153,22 +185,26 @@ function defineFill(
     ["i32", "i64", "i32", "i32"],
     undefined,
     (c, [state, va, offset, kind]) => {
-      const entry = c.let32(entryOf(c, state, va));
       emitCount(c, () => state.get(), MmuCounter.REFILLS);
       const leaf = c.let32(c.i32.load(state.get(), Private.LEAF));
       const value = c.let64(c.call(tag, state.get(), va.get(), kind.get()));
       const addend = c.let32(c.i32.sub(c.i32.add(offset.get(), ramOffset), c.i32.wrapI64(va.get())));
-      // Tags share the addend and nothing else: those of other pages or contexts may stay if it is the same.
-      c.if(c.i32.ne(c.i32.load(entry.get(), Tlb.ADDEND), addend.get()), () => {
-        c.i64.store(entry.get(), 0, Tlb.READ);
-        c.i64.store(entry.get(), 0, Tlb.WRITE);
-        c.i64.store(entry.get(), 0, Tlb.FETCH);
-        c.i32.store(entry.get(), addend.get(), Tlb.ADDEND);
-      });
       c.if(
         c.i32.eq(kind.get(), Access.FETCH),
-        () => c.i64.store(entry.get(), value.get(), Tlb.FETCH),
         () => {
+          const entry = c.let32(fetchEntryOf(c, state, va));
+          c.i64.store(entry.get(), value.get(), FetchTlb.TAG);
+          c.i32.store(entry.get(), addend.get(), FetchTlb.ADDEND);
+          c.i32.store(entry.get(), 0, FetchTlb.EXTRA);
+        },
+        () => {
+          const entry = c.let32(entryOf(c, state, va));
+          // Tags share the addend and nothing else: that of another page or context may stay if it is the same.
+          c.if(c.i32.ne(c.i32.load(entry.get(), Tlb.ADDEND), addend.get()), () => {
+            c.i64.store(entry.get(), 0, Tlb.READ);
+            c.i64.store(entry.get(), 0, Tlb.WRITE);
+            c.i32.store(entry.get(), addend.get(), Tlb.ADDEND);
+          });
           c.if(c.i32.and(leaf.get(), Pte.R), () => c.i64.store(entry.get(), value.get(), Tlb.READ));
           // A store has made the page dirty; a load enters a write tag only if it was, so as to dirty nothing.
           const isQuietlyWritable = c.i32.eq(

@@ -56,10 +56,10 @@ export const MmuCounter = {
 } as const;
 
 /** Entries of a hart's TLB. */
-export const TLB_ENTRIES = 2048;
+export const TLB_ENTRIES = 4096;
 
 /**
- * A hart's TLB: direct mapped by virtual page number, shared by all modes and address spaces, which a context number
+ * A hart's TLB of loads and stores: direct mapped by virtual page number, shared by all modes and address spaces, which a context number
  * in the tag keeps apart.
  *
  * A tag is `page address | context << 3`; contexts run from 1 to 511. An access of `size` bytes hits when
@@ -73,14 +73,27 @@ export const Tlb = {
   READ: 0,
   /** Tag for stores. Absent on pages that hold translated code or whose first write must be seen. */
   WRITE: 8,
-  /** Tag for fetches. */
-  FETCH: 16,
   /** Host address minus guest virtual address, modulo 2^32 (4 bytes). */
   ADDEND: 24,
 } as const;
 
-/** Bytes of state and TLB together; what follows in the hart's block is the cpu package's. */
-export const MMU_STATE_END: number = Tlb.START + TLB_ENTRIES * Tlb.ENTRY_SIZE;
+/** Entries of a hart's TLB of fetches. */
+export const FETCH_TLB_ENTRIES = 4096;
+
+/** A hart's TLB of fetches: the same, so that code and the data it works on never have to give way to each other. */
+export const FetchTlb = {
+  START: 0x21000,
+  ENTRY_SIZE: 16,
+  /** Tag (8 bytes). */
+  TAG: 0,
+  /** Host address minus guest virtual address, modulo 2^32 (4 bytes). */
+  ADDEND: 8,
+  /** For the cpu package to remember something of the page (4 bytes); 0 when the entry is made. */
+  EXTRA: 12,
+} as const;
+
+/** Bytes of state and TLBs together; what follows in the hart's block is the cpu package's. */
+export const MMU_STATE_END: number = FetchTlb.START + FETCH_TLB_ENTRIES * FetchTlb.ENTRY_SIZE;
 
 /** Bits of a byte in the page-flag array, one byte for each 4 KiB page of RAM. */
 export const PageFlag = {

@@ -2,6 +2,8 @@ import { ModuleBuilder } from "@isomorph/wasm";
 import {
   Access,
   defineMmu,
+  FETCH_TLB_ENTRIES,
+  FetchTlb,
   MachineMemory,
   MMU_STATE_END,
   type MmuFunctions,
@@ -199,10 +201,16 @@ export class TestHart {
   probe(va: bigint, access: number, sizeLog2 = 0): number | undefined {
     const wide = BigInt.asUintN(64, va);
     const context = this.get64(access === Access.FETCH ? MmuState.FETCH_CONTEXT : MmuState.DATA_CONTEXT);
-    const entry = Tlb.START + Number((wide >> 12n) & BigInt(TLB_ENTRIES - 1)) * Tlb.ENTRY_SIZE;
+    const page = wide >> 12n;
     const mask = BigInt.asUintN(64, -4096n | ((1n << BigInt(sizeLog2)) - 1n));
-    if (this.get64(entry + 8 * access) !== ((wide & mask) | context)) return undefined;
-    const host = (Number(wide & 0xffff_ffffn) + this.get32(entry + Tlb.ADDEND)) % 2 ** 32;
+    const isFetch = access === Access.FETCH;
+    const entry = isFetch
+      ? FetchTlb.START + Number(page & BigInt(FETCH_TLB_ENTRIES - 1)) * FetchTlb.ENTRY_SIZE
+      : Tlb.START + Number(page & BigInt(TLB_ENTRIES - 1)) * Tlb.ENTRY_SIZE;
+    const tag = entry + (isFetch ? FetchTlb.TAG : 8 * access);
+    if (this.get64(tag) !== ((wide & mask) | context)) return undefined;
+    const addend = entry + (isFetch ? FetchTlb.ADDEND : Tlb.ADDEND);
+    const host = (Number(wide & 0xffff_ffffn) + this.get32(addend)) % 2 ** 32;
     return host - this.machine.memory.ramOffset + RAM_BASE;
   }
 }

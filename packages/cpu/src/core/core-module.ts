@@ -5,7 +5,8 @@ import { defineFloat, type FloatFunctions } from "../float/index.ts";
 import { defineInterpreter } from "../interpreter/interpreter.ts";
 import type { FloatName } from "../isa/semantics.ts";
 import { State } from "../state.ts";
-import { defineChains } from "../translator/chain.ts";
+import { defineChain } from "../translator/chain.ts";
+import { type CodeMap, defineTableFor } from "../translator/code-map.ts";
 import { defineAtomicHost } from "./atomic-host.ts";
 import { PureFunctions } from "./pure-functions.ts";
 
@@ -43,6 +44,7 @@ export interface CoreOptions {
   readonly memory: MachineMemory;
   readonly harts: HartBlocks;
   readonly expansionTable: number;
+  readonly codeMap: CodeMap;
   readonly translationThreshold: number;
 }
 
@@ -101,21 +103,25 @@ export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
   const run = defineInterpreter(module, {
     functions: { mmu, csrs, float, pure: (target) => pure.declare(target), atomicHost },
     expansionTable: options.expansionTable,
+    codeMap: options.codeMap,
+    tableFor: defineTableFor(module, options.codeMap),
     translationThreshold: options.translationThreshold,
   });
   pure.define();
   module.export("run", run);
   module.export("csrInspect", csrs.csrInspect);
+  module.export("csrLegal", csrs.csrLegal);
+  module.export("csrRead", csrs.csrRead);
   module.export("csrWrite", csrs.csrWrite);
+  module.export("csrSet", csrs.csrSet);
+  module.export("csrClear", csrs.csrClear);
   module.export("updateTimer", csrs.updateTimer);
   module.export("contextsChanged", mmu.contextsChanged);
   module.export("pmpChanged", mmu.pmpChanged);
   module.export("flushAll", mmu.flushAll);
   module.export("protectCode", mmu.protectCode);
   module.export("host", mmu.host);
-  const { chain, chainInPage } = defineChains(module);
-  module.export("chain", chain);
-  module.export("chainInPage", chainInPage);
+  module.export("chain", defineChain(module));
   for (const [name, target] of floatFunctions(float)) module.export(name, target);
   return module.toBytes();
 }

@@ -11,7 +11,7 @@ import { type CoreExports, CSR_ISA } from "./core-module.ts";
 import { restoreHart, saveHart } from "./snapshot.ts";
 
 const EXITS: readonly VmExit[] = ["budget", "wait", "firmware-call", "trap-loop", "requested"];
-const MAX_BUDGET = 2 ** 30;
+const MAX_BUDGET = 2 ** 30 - 1;
 
 /** What a hart needs from its machine. */
 export interface HartEnvironment {
@@ -56,7 +56,7 @@ export class CoreHart implements Hart {
 
   run(budget: number): VmExit {
     if (!Number.isInteger(budget) || budget < 1 || budget > MAX_BUDGET) {
-      throw new RangeError(`budget ${budget} is not an integer from 1 to 2^30`);
+      throw new RangeError(`budget ${budget} is not an integer from 1 to 2^30 - 1`);
     }
     this.#putNumber(State.RETIRED_LIMIT, this.instructionsRetired + budget);
     this.#put32(State.REMAINING, budget);

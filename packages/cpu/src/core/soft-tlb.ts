@@ -1,4 +1,4 @@
-import { TLB_ENTRIES, Tlb } from "@isomorph/mmu";
+import { FETCH_TLB_ENTRIES, FetchTlb, TLB_ENTRIES, Tlb } from "@isomorph/mmu";
 import type { Code, I32, I64, Var } from "@isomorph/wasm";
 import type { AccessSize } from "../isa/semantics.ts";
 import { State } from "../state.ts";
@@ -9,7 +9,7 @@ export const SIZE_LOG2: Readonly<Record<AccessSize, number>> = { 1: 0, 2: 1, 4: 
 /** Host address of the TLB entry of a virtual address, without the constant `Tlb.START`. */
 export function tlbEntry(code: Code, state: Var<"i32">, va: Var<"i64">): I32 {
   const { i32, i64 } = code;
-  const scaled = i32.and(i32.wrapI64(i64.shrU(va.get(), 7)), (TLB_ENTRIES - 1) * Tlb.ENTRY_SIZE);
+  const scaled = i32.wrapI64(i64.and(i64.shrU(va.get(), 7), (TLB_ENTRIES - 1) * Tlb.ENTRY_SIZE));
   return i32.add(scaled, state.get());
 }
 
@@ -35,22 +35,42 @@ export function tlbHost(code: Code, entry: Var<"i32">, va: Var<"i64">): I32 {
   return code.i32.add(code.i32.wrapI64(va.get()), code.i32.load(entry.get(), Tlb.START + Tlb.ADDEND));
 }
 
-/** Loads from a host address and extends to 64 bits. */
-export function hostLoad(code: Code, host: I32, size: AccessSize, signed: boolean): I64 {
-  const { i64 } = code;
-  if (size === 8) return i64.load(host);
-  if (size === 4) return signed ? i64.load32S(host) : i64.load32U(host);
-  if (size === 2) return signed ? i64.load16S(host) : i64.load16U(host);
-  return signed ? i64.load8S(host) : i64.load8U(host);
+/** Host address of the entry of a virtual address in the TLB of fetches, without the constant `FetchTlb.START`. */
+export function fetchTlbEntry(code: Code, state: Var<"i32">, va: Var<"i64">): I32 {
+  const { i32, i64 } = code;
+  const scaled = i64.and(i64.shrU(va.get(), 8), (FETCH_TLB_ENTRIES - 1) * FetchTlb.ENTRY_SIZE);
+  return i32.add(i32.wrapI64(scaled), state.get());
 }
 
-/** Stores the low bytes of a value at a host address. */
-export function hostStore(code: Code, host: I32, value: I64, size: AccessSize): void {
+/** Whether the entry maps the page of an even address in the current context of fetches. */
+export function fetchTlbHit(code: Code, entry: Var<"i32">, va: Var<"i64">, state: Var<"i32">): I32 {
   const { i64 } = code;
-  if (size === 8) i64.store(host, value);
-  else if (size === 4) i64.store32(host, value);
-  else if (size === 2) i64.store16(host, value);
-  else i64.store8(host, value);
+  const wanted = i64.or(i64.and(va.get(), -4096 | 1), i64.load(state.get(), State.FETCH_CONTEXT));
+  return i64.eq(wanted, i64.load(entry.get(), FetchTlb.START + FetchTlb.TAG));
+}
+
+/** The host address that an entry translates to. */
+export function fetchTlbHost(code: Code, entry: Var<"i32">, va: Var<"i64">): I32 {
+  const addend = FetchTlb.START + FetchTlb.ADDEND;
+  return code.i32.add(code.i32.wrapI64(va.get()), code.i32.load(entry.get(), addend));
+}
+
+/** Loads from a host address plus `offset` and extends to 64 bits. */
+export function hostLoad(code: Code, host: I32, size: AccessSize, signed: boolean, offset = 0): I64 {
+  const { i64 } = code;
+  if (size === 8) return i64.load(host, offset);
+  if (size === 4) return signed ? i64.load32S(host, offset) : i64.load32U(host, offset);
+  if (size === 2) return signed ? i64.load16S(host, offset) : i64.load16U(host, offset);
+  return signed ? i64.load8S(host, offset) : i64.load8U(host, offset);
+}
+
+/** Stores the low bytes of a value at a host address plus `offset`. */
+export function hostStore(code: Code, host: I32, value: I64, size: AccessSize, offset = 0): void {
+  const { i64 } = code;
+  if (size === 8) i64.store(host, value, offset);
+  else if (size === 4) i64.store32(host, value, offset);
+  else if (size === 2) i64.store16(host, value, offset);
+  else i64.store8(host, value, offset);
 }
 
 /** Sign-extends what a slow-path load returned zero-extended. */

@@ -1,24 +1,20 @@
-import { Tlb } from "@isomorph/mmu";
-import type { Code, FunctionRef, I32, Label, ModuleBuilder, Signature, Var } from "@isomorph/wasm";
-import { tlbEntry, tlbHit, tlbHost } from "../core/soft-tlb.ts";
+import { FetchTlb } from "@isomorph/mmu";
+import type { Code, FunctionRef, I32, Label, ModuleBuilder, Var } from "@isomorph/wasm";
+import { fetchTlbEntry, fetchTlbHit, fetchTlbHost } from "../core/soft-tlb.ts";
 import { Counter, emitAdd, emitBailCount } from "../counters.ts";
 import { INSTRUCTIONS } from "../isa/index.ts";
-import { CodeCache, State } from "../state.ts";
-import { codeCacheEntry } from "../translator/chain.ts";
+import { State } from "../state.ts";
+import { MAX_DEPTH, NO_RETURN, REGION_PARAMS, type RegionSignature, Unwind } from "../translator/chain.ts";
+import { type CodeMap, entryOf, type TableFor, tableOf } from "../translator/code-map.ts";
 import { emitDispatch } from "./dispatch.ts";
 import { Exit, type InterpreterFunctions, InterpreterSemantics, type InterpreterVars } from "./semantics.ts";
-
-/**
- * A translated region: `(state, delta, remaining) → remaining`. `delta` is guest virtual minus host address. It stores
- * PC and leaves registers in the hart's block. A negative result is the complement of `remaining` and says that the
- * instruction at PC is to be interpreted first.
- */
-export type RegionSignature = Signature<readonly ["i32", "i64", "i32"], "i32">;
 
 export interface InterpreterOptions {
   readonly functions: InterpreterFunctions;
   /** Host address of the expansion table of compressed instructions: 65536 words. */
   readonly expansionTable: number;
+  readonly codeMap: CodeMap;
+  readonly tableFor: TableFor;
   /** Number of times a jump target is reached before it is asked to be translated; 0 never asks. */
   readonly translationThreshold: number;
 }
@@ -36,7 +32,7 @@ export function defineInterpreter(
   module: ModuleBuilder,
   options: InterpreterOptions,
 ): FunctionRef<readonly ["i32"], undefined> {
-  const signature = module.signature(["i32", "i64", "i32"], "i32");
+  const signature = module.signature(REGION_PARAMS, "i32");
   return module.function("run", ["i32"], undefined, (code, [state]) => {
     const vars: InterpreterVars = {
       state,
@@ -138,12 +134,16 @@ class InterpreterEmitter {
     const { state, ip, end, delta, remaining } = this.#vars;
     code.scope(() => {
       const pc = code.let64(i64.load(state.get(), State.PC));
-      const entry = code.let32(tlbEntry(code, state, pc));
-      const context = (): ReturnType<typeof i64.load> => i64.load(state.get(), State.FETCH_CONTEXT);
+      const entry = code.let32(fetchTlbEntry(code, state, pc));
       code.if(
-        tlbHit(code, entry, pc, 2, Tlb.FETCH, context),
+        fetchTlbHit(code, entry, pc, state),
         () => {
-          ip.set(tlbHost(code, entry, pc));
+          ip.set(fetchTlbHost(code, entry, pc));
+          // Regions that go on in one another find its translations by this.
+          const known = FetchTlb.START + FetchTlb.EXTRA;
+          code.if(i32.eqz(i32.load(entry.get(), known)), () =>
+            i32.store(entry.get(), tableOf(code, this.#options.codeMap, ip), known),
+          );
           this.#page.set(i32.and(ip.get(), PAGE_MASK));
           end.set(i32.add(this.#page.get(), 4094));
         },
@@ -183,20 +183,20 @@ class InterpreterEmitter {
           this.#skipLookup.set(i32.const(0));
         },
         () => {
-          const entry = code.let32(codeCacheEntry(code, state, ip));
-          code.if(i32.ne(i32.load(entry.get(), CodeCache.START + CodeCache.TAG), ip.get()), () => {
-            i32.store(entry.get(), ip.get(), CodeCache.START + CodeCache.TAG);
-            i32.store(entry.get(), 0, CodeCache.START + CodeCache.VALUE);
+          const table = code.let32(tableOf(code, this.#options.codeMap, ip));
+          code.if(i32.eqz(table.get()), () => {
+            table.set(code.call(this.#options.tableFor, ip.get()));
+            code.if(i32.eqz(table.get()), () => this.#exitHot(i32.const(0)));
           });
-          const value = code.let32(i32.load(entry.get(), CodeCache.START + CodeCache.VALUE));
+          const entry = code.let32(entryOf(code, table.get(), ip.get()));
+          const value = code.let32(i32.load16S(entry.get()));
           code.if(i32.gtS(value.get(), 0), () => {
-            const args = () => [state.get(), delta.get(), remaining.get()] as const;
             const before = code.let32(remaining.get());
-            remaining.set(code.callIndirect(this.#signature, args(), value.get()));
-            code.if(i32.ltS(remaining.get(), 0), () => {
-              remaining.set(i32.xor(remaining.get(), -1));
-              this.#skipLookup.set(i32.const(BAILED));
-            });
+            const from = [state.get(), delta.get(), remaining.get()] as const;
+            const args = [...from, code.i64.const(NO_RETURN), i32.const(MAX_DEPTH)] as const;
+            const result = code.let32(code.callIndirect(this.#signature, args, value.get()));
+            remaining.set(i32.and(result.get(), Unwind.REMAINING));
+            code.if(i32.eq(i32.shrU(result.get(), 30), 3), () => this.#skipLookup.set(i32.const(BAILED)));
             const retired = (): I32 => i32.sub(before.get(), remaining.get());
             emitAdd(code, state, Counter.REGION_INSTRUCTIONS, retired);
             emitAdd(code, state, Counter.REGION_CALLS, () => i32.const(1));
@@ -205,16 +205,21 @@ class InterpreterEmitter {
           // Counts down to the threshold and stays there: code that cannot be translated may be reached for ever.
           code.if(i32.gtS(value.get(), -threshold), () => {
             value.set(i32.sub(value.get(), 1));
-            i32.store(entry.get(), value.get(), CodeCache.START + CodeCache.VALUE);
-            code.if(i32.eq(value.get(), -threshold), () => {
-              this.#storePc(ip.get());
-              i32.store(state.get(), ip.get(), State.HOT_BLOCK);
-              this.#exit(Exit.HOT_BLOCK);
-            });
+            i32.store16(entry.get(), value.get());
+            code.if(i32.eq(value.get(), -threshold), () => this.#exitHot(ip.get()));
           });
         },
       );
     });
+  }
+
+  /** Asks for the translation at a host address; 0 for more room in the code map. Goes on at `ip` afterwards. */
+  #exitHot(host: I32): void {
+    const { code, state, ip } = { code: this.#code, ...this.#vars };
+    const block = code.let32(host);
+    this.#storePc(ip.get());
+    code.i32.store(state.get(), block.get(), State.HOT_BLOCK);
+    this.#exit(Exit.HOT_BLOCK);
   }
 
   /** Takes the exception in FAULT at PC. */

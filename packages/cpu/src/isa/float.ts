@@ -191,7 +191,7 @@ function formatInstructions(format: Format): Instruction[] {
       Mask.FUNCT3,
       (s) => {
         s.useFloat();
-        const value = s.load(s.i64.add(s.x1(), s.immediate()), size, false);
+        const value = s.load(s.address(), size, false);
         s.setF(box === 0 ? value : s.i64.or(value, box));
       },
       "next",
@@ -205,7 +205,7 @@ function formatInstructions(format: Format): Instruction[] {
       Mask.FUNCT3,
       (s) => {
         s.useFloat();
-        s.store(s.i64.add(s.x1(), s.immediate()), s.f(2), size);
+        s.store(s.address(), s.f(2), size);
       },
       "next",
       minimal,

@@ -112,7 +112,7 @@ function branches(rows: readonly (readonly [string, number, (s: Semantics) => I3
 function loads(rows: readonly (readonly [string, number, AccessSize, boolean])[]): Instruction[] {
   return rows.map(([name, funct3, size, signed]) =>
     instruction("i", name, "rd, immI(rs1)", encoding(Opcode.LOAD, funct3), Mask.FUNCT3, (s) =>
-      s.setX(s.load(s.i64.add(s.x1(), s.immediate()), size, signed)),
+      s.setX(s.load(s.address(), size, signed)),
     ),
   );
 }
@@ -120,7 +120,7 @@ function loads(rows: readonly (readonly [string, number, AccessSize, boolean])[]
 function stores(rows: readonly (readonly [string, number, AccessSize])[]): Instruction[] {
   return rows.map(([name, funct3, size]) =>
     instruction("i", name, "rs2, immS(rs1)", encoding(Opcode.STORE, funct3), Mask.FUNCT3, (s) =>
-      s.store(s.i64.add(s.x1(), s.immediate()), s.x2(), size),
+      s.store(s.address(), s.x2(), size),
     ),
   );
 }

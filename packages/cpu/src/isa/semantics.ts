@@ -111,6 +111,11 @@ export abstract class Semantics {
 
   // Memory. Addresses are virtual; a fault ends the instruction with nothing changed.
 
+  /** The address of a load or store: rs1 plus the immediate. Comes right before the value and the access. */
+  address(): I64 {
+    return this.i64.add(this.x1(), this.immediate());
+  }
+
   /** Loads and extends to 64 bits. */
   abstract load(address: I64, size: AccessSize, signed: boolean): I64;
   /** Stores the low bytes of a value. */

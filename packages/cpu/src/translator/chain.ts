@@ -1,77 +1,65 @@
-import { Tlb } from "@isomorph/mmu";
-import {
-  type Code,
-  type I32,
-  type ModuleBuilder,
-  type Signature,
-  supportsTailCalls,
-  type Var,
-} from "@isomorph/wasm";
-import { tlbEntry, tlbHit, tlbHost } from "../core/soft-tlb.ts";
-import { CodeCache, State } from "../state.ts";
-import type { Chain, ChainInPage } from "./semantics.ts";
+import { FetchTlb } from "@isomorph/mmu";
+import { type FunctionRef, type ModuleBuilder, type Signature, supportsTailCalls } from "@isomorph/wasm";
+import { fetchTlbEntry, fetchTlbHit, fetchTlbHost } from "../core/soft-tlb.ts";
+import { State } from "../state.ts";
+import { entryOf } from "./code-map.ts";
 
-type RegionSignature = Signature<readonly ["i32", "i64", "i32"], "i32">;
+/** `(state, remaining, returnTo, depth, pc)`: goes on at a guest address. */
+export type Chain = FunctionRef<readonly ["i32", "i32", "i64", "i32", "i64"], "i32">;
+export const CHAIN_PARAMS: Chain["params"] = ["i32", "i32", "i64", "i32", "i64"];
+
+/** Parameters of a region's function; see {@link REGION_PARAMS}. */
+export type RegionParams = readonly ["i32", "i64", "i32", "i64", "i32"];
 
 /**
- * Defines the functions by which one region goes on in the next without a return to the interpreter: tail calls, so
- * the stack does not grow. Where the engine has none, they store PC and return.
+ * A translated region: `(state, delta, remaining, returnTo, depth) → remaining`.
+ *
+ * `delta` is guest virtual minus host address. When the guest returns to the guest address `returnTo`, the function
+ * returns what remains of the budget; that is how a guest's call is a call. In any other case it stores PC and returns
+ * a negative number, {@link Unwind}, that goes through all callers to the interpreter. Registers are in the hart's
+ * block either way. `depth` is how many calls may still be made as such.
  */
-export function defineChains(module: ModuleBuilder): { chain: Chain; chainInPage: ChainInPage } {
-  const signature = module.signature(["i32", "i64", "i32"], "i32");
-  const tailCalls = supportsTailCalls();
-  const chainInPage = module.function(
-    "chainInPage",
-    ["i32", "i64", "i32", "i32"],
-    "i32",
-    (code, [state, delta, remaining, host]) => {
-      if (tailCalls) enter(code, signature, state, host, delta, remaining);
-      const pc = code.let64(code.i64.add(code.i64.extendI32U(host.get()), delta.get()));
-      code.i64.store(state.get(), pc.get(), State.PC);
-      return remaining.get();
-    },
-  );
-  const chain = module.function("chain", ["i32", "i32", "i64"], "i32", (code, [state, remaining, pc]) => {
-    const { i64 } = code;
-    if (tailCalls) {
-      const entry = code.let32(tlbEntry(code, state, pc));
-      const context = (): ReturnType<typeof i64.load> => i64.load(state.get(), State.FETCH_CONTEXT);
-      code.if(tlbHit(code, entry, pc, 2, Tlb.FETCH, context), () => {
-        const host = code.let32(tlbHost(code, entry, pc));
-        const delta = code.let64(i64.sub(pc.get(), i64.extendI32U(host.get())));
-        enter(code, signature, state, host, delta, remaining);
+export const REGION_PARAMS: RegionParams = ["i32", "i64", "i32", "i64", "i32"];
+export type RegionSignature = Signature<RegionParams, "i32">;
+
+/** Results of a region that did not return to its caller, to be combined with `remaining`. */
+export const Unwind: Readonly<Record<"CONTINUE" | "INTERPRET" | "REMAINING", number>> = {
+  /** Go on at PC. */
+  CONTINUE: 1 << 31,
+  /** The instruction at PC is to be interpreted first. */
+  INTERPRET: 3 << 30,
+  /** Where `remaining` is. */
+  REMAINING: (1 << 30) - 1,
+};
+
+/** A `returnTo` that no guest address equals: control never returns to the interpreter as a guest's return. */
+export const NO_RETURN = 1;
+/** Guest calls in one another that are calls of the host: a stack of some 100 KiB. Deeper ones are jumps. */
+export const MAX_DEPTH = 200;
+
+/**
+ * Defines the function by which a region goes on in one of another page without a return to the interpreter: by a tail
+ * call, so the stack does not grow. Where the engine has none, it stores PC and returns.
+ */
+export function defineChain(module: ModuleBuilder): Chain {
+  const signature = module.signature(REGION_PARAMS, "i32");
+  return module.function("chain", CHAIN_PARAMS, "i32", (code, [state, remaining, returnTo, depth, pc]) => {
+    const { i32, i64 } = code;
+    if (supportsTailCalls()) {
+      const entry = code.let32(fetchTlbEntry(code, state, pc));
+      code.if(fetchTlbHit(code, entry, pc, state), () => {
+        // Page 0 of the memory is empty: where no table is known, there is no translation.
+        const table = i32.load(entry.get(), FetchTlb.START + FetchTlb.EXTRA);
+        const index = code.let32(i32.load16S(entryOf(code, table, i32.wrapI64(pc.get()))));
+        code.if(i32.gtS(index.get(), 0), () => {
+          const host = code.let32(fetchTlbHost(code, entry, pc));
+          const from = [state.get(), i64.sub(pc.get(), i64.extendI32U(host.get()))] as const;
+          const args = [...from, remaining.get(), returnTo.get(), depth.get()] as const;
+          code.returnCallIndirect(signature, args, index.get());
+        });
       });
     }
     i64.store(state.get(), pc.get(), State.PC);
-    return remaining.get();
-  });
-  return { chain, chainInPage };
-}
-
-/** Host address of the code cache entry for a host address, without the constant `CodeCache.START`. */
-export function codeCacheEntry(code: Code, state: Var<"i32">, host: Var<"i32">): I32 {
-  const { i32 } = code;
-  return i32.add(
-    i32.and(i32.shl(host.get(), 2), (CodeCache.ENTRIES - 1) * CodeCache.ENTRY_SIZE),
-    state.get(),
-  );
-}
-
-/** Tail-calls the translation of the code at `host` if there is one. */
-function enter(
-  code: Code,
-  signature: RegionSignature,
-  state: Var<"i32">,
-  host: Var<"i32">,
-  delta: Var<"i64">,
-  remaining: Var<"i32">,
-): void {
-  const { i32 } = code;
-  const entry = code.let32(codeCacheEntry(code, state, host));
-  code.if(i32.eq(i32.load(entry.get(), CodeCache.START + CodeCache.TAG), host.get()), () => {
-    const index = code.let32(i32.load(entry.get(), CodeCache.START + CodeCache.VALUE));
-    code.if(i32.gtS(index.get(), 0), () => {
-      code.returnCallIndirect(signature, [state.get(), delta.get(), remaining.get()], index.get());
-    });
+    return i32.or(remaining.get(), Unwind.CONTINUE);
   });
 }

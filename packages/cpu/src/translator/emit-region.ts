@@ -1,90 +1,146 @@
-import type { Code, I32, Label, Var } from "@isomorph/wasm";
+import type { Code, I32, I64, Label, Var } from "@isomorph/wasm";
 import { State } from "../state.ts";
+import { REGION_PARAMS, Unwind } from "./chain.ts";
 import type { Block, Region } from "./region.ts";
+import { type RegisterFlow, registerFlow, successorsOf } from "./registers.ts";
 import { type RegionFunctions, type RegionVars, TranslatorSemantics } from "./semantics.ts";
 import { type Item, structure } from "./structure.ts";
 
 /**
- * Emits the function of a region: registers are loaded at entry and those it writes stored at exit; in between control
- * flows as in the guest. Each block takes its instructions off the budget when it starts.
+ * Emits the function of a region. Guest registers are variables: loaded when a block that needs them is entered from
+ * outside, stored when control leaves; in between control flows as in the guest. Entry and loops check that the budget
+ * lasts for the longest way to the next check, so it is never overdrawn.
  */
 export function emitRegion(code: Code, region: Region, functions: RegionFunctions): void {
-  const [state, delta, remaining] = code.start(["i32", "i64", "i32"]);
-  const { i32, i64 } = code;
-  const context = code.let64(i64.load(state.get(), State.DATA_CONTEXT));
+  const [state, delta, remaining, returnTo, depth] = code.start(REGION_PARAMS);
   const x: (Var<"i64"> | undefined)[] = [];
   for (let register = 1; register < 32; register++) {
-    if (((region.used >>> register) & 1) === 0) continue;
-    x[register] = code.let64(i64.load(state.get(), State.X + 8 * register));
+    if (((region.used >>> register) & 1) !== 0) x[register] = code.var("i64");
   }
   const vars: RegionVars = {
     state,
     delta,
     remaining,
-    context,
+    returnTo,
+    depth,
+    context: code.var("i64"),
     x,
     exitHost: code.var("i32"),
-    exitPc: code.var("i64"),
     notExecuted: code.var("i32"),
+    exitDirty: code.var("i32"),
   };
-  const spill = (): void => {
-    for (let register = 1; register < 32; register++) {
-      if (((region.written >>> register) & 1) === 0) continue;
-      i64.store(state.get(), (x[register] as Var<"i64">).get(), State.X + 8 * register);
-    }
-  };
-  const guestExit = (): void => vars.exitPc.set(i64.add(i64.extendI32U(vars.exitHost.get()), delta.get()));
-  const { chain, chainInPage } = functions;
-  code.block((exit) => {
-    code.block((leavePage) => {
-      code.block((leave) => {
-        code.block((bail) => {
-          new RegionEmitter(code, region, vars, { bail, exit, leave, leavePage }, functions).emit();
-        });
-        // The interpreter takes over at an instruction that was paid for.
-        spill();
-        guestExit();
-        i64.store(state.get(), vars.exitPc.get(), State.PC);
-        i32.store(state.get(), 0, State.FAULT);
-        const left = code.let32(i32.add(remaining.get(), vars.notExecuted.get()));
-        code.return(i32.xor(left.get(), -1));
-      });
-      spill();
-      chainInPage(code, [state.get(), delta.get(), remaining.get(), vars.exitHost.get()]);
-    });
-    guestExit();
-  });
-  spill();
-  chain(code, [state.get(), remaining.get(), vars.exitPc.get()]);
-  code.unreachable();
+  new RegionEmitter(code, region, vars, functions).emit();
 }
-
-type ExitLabels = Readonly<Record<"bail" | "exit" | "leave" | "leavePage", Label>>;
 
 class RegionEmitter {
   readonly #code: Code;
   readonly #blocks: readonly Block[];
   readonly #vars: RegionVars;
-  readonly #labels: ExitLabels;
-  readonly #semantics: TranslatorSemantics;
+  readonly #functions: RegionFunctions;
+  readonly #registers: RegisterFlow;
+  /** For each block, the most instructions from its start to the next check of the budget. */
+  readonly #longest: readonly number[];
   /** Where a branch to a block goes, while one is possible. */
   readonly #targets = new Map<number, Label>();
+  #semantics: TranslatorSemantics | undefined;
+  #bail: Label | undefined;
+  #block = 0;
 
-  constructor(code: Code, region: Region, vars: RegionVars, labels: ExitLabels, functions: RegionFunctions) {
+  constructor(code: Code, region: Region, vars: RegionVars, functions: RegionFunctions) {
     this.#code = code;
     this.#blocks = region.blocks;
     this.#vars = vars;
-    this.#labels = labels;
-    const flow = {
-      branchIf: (condition: I32, target: number) => this.#branchIf(condition, target),
-      goto: (target: number) => this.#goto(target),
-    };
-    this.#semantics = new TranslatorSemantics(code, vars, labels, functions, flow);
+    this.#functions = functions;
+    const successors = successorsOf(region.blocks);
+    this.#registers = registerFlow(region.blocks, successors);
+    this.#longest = longestWays(region.blocks, successors);
   }
 
   emit(): void {
-    this.#sequence(structure(this.#blocks));
-    this.#code.unreachable();
+    const code = this.#code;
+    const items = structure(this.#blocks);
+    if (items[0]?.kind !== "loop") this.#checkBudgetAtEntry();
+    this.#load(this.#registers.live[0] as number);
+    code.block((bail) => {
+      this.#bail = bail;
+      this.#semantics = new TranslatorSemantics(code, this.#vars, bail, this.#functions, {
+        branchIf: (condition, target) => this.#branchIf(condition, target),
+        goto: (target) => this.#goto(target),
+        gotoPc: (pc) => this.#gotoPc(pc),
+        call: (target) => this.#call(target),
+        callPc: (pc) => this.#callPc(pc),
+        returnTo: (pc) => this.#return(pc),
+      });
+      this.#sequence(items);
+      code.unreachable();
+    });
+    this.#leaveToInterpreter();
+  }
+
+  /** The interpreter takes over at an instruction that was paid for. */
+  #leaveToInterpreter(): void {
+    const code = this.#code;
+    const { i32, i64 } = code;
+    const { state, delta, remaining, exitHost, exitDirty, notExecuted, x } = this.#vars;
+    const dirty = this.#blocks.reduce((all, { written }) => all | written, 0);
+    for (let register = 1; register < 32; register++) {
+      if (((dirty >>> register) & 1) === 0) continue;
+      code.if(i32.and(exitDirty.get(), 1 << register), () =>
+        i64.store(state.get(), (x[register] as Var<"i64">).get(), State.X + 8 * register),
+      );
+    }
+    const pc = code.let64(i64.add(i64.extendI32U(exitHost.get()), delta.get()));
+    i64.store(state.get(), pc.get(), State.PC);
+    i32.store(state.get(), 0, State.FAULT);
+    i32.or(i32.add(remaining.get(), notExecuted.get()), Unwind.INTERPRET);
+  }
+
+  #load(registers: number): void {
+    const { i64 } = this.#code;
+    this.#vars.context.set(i64.load(this.#vars.state.get(), State.DATA_CONTEXT));
+    for (let register = 1; register < 32; register++) {
+      if (((registers >>> register) & 1) === 0) continue;
+      (this.#vars.x[register] as Var<"i64">).set(i64.load(this.#vars.state.get(), State.X + 8 * register));
+    }
+  }
+
+  #store(registers: number): void {
+    const { i64 } = this.#code;
+    for (let register = 1; register < 32; register++) {
+      if (((registers >>> register) & 1) === 0) continue;
+      const variable = this.#vars.x[register] as Var<"i64">;
+      i64.store(this.#vars.state.get(), variable.get(), State.X + 8 * register);
+    }
+  }
+
+  #spill(): void {
+    this.#store((this.#semantics as TranslatorSemantics).dirty);
+  }
+
+  /** Leaves before anything is loaded if the budget may not last until the next check. */
+  #checkBudgetAtEntry(): void {
+    const code = this.#code;
+    const { i32, i64 } = code;
+    const { state, delta, remaining } = this.#vars;
+    code.if(i32.ltS(remaining.get(), this.#longest[0] as number), () => {
+      const pc = code.let64(i64.add(delta.get(), (this.#blocks[0] as Block).start));
+      i64.store(state.get(), pc.get(), State.PC);
+      i32.store(state.get(), 0, State.FAULT);
+      code.return(i32.or(remaining.get(), Unwind.INTERPRET));
+    });
+  }
+
+  /** The same at a block in the region. */
+  #checkBudget(index: number): void {
+    const code = this.#code;
+    const { i32 } = code;
+    const { remaining, exitHost, exitDirty, notExecuted } = this.#vars;
+    code.if(i32.ltS(remaining.get(), this.#longest[index] as number), () => {
+      exitHost.set(i32.const((this.#blocks[index] as Block).start));
+      exitDirty.set(i32.const(this.#registers.dirty[index] as number));
+      notExecuted.set(i32.const(0));
+      code.br(this.#bail as Label);
+    });
   }
 
   #sequence(items: readonly Item[]): void {
@@ -96,10 +152,11 @@ class RegionEmitter {
         this.#targets.delete(starts[index] as number);
         code.end();
       }
-      if (item.kind === "block") this.#block(this.#blocks[item.block] as Block, item.block);
+      if (item.kind === "block") this.#emitBlock(item.block);
       else {
         const start = starts[index] as number;
         this.#targets.set(start, code.beginLoop());
+        this.#checkBudget(item.first);
         this.#sequence(item.items);
         this.#targets.delete(start);
         code.end();
@@ -111,27 +168,57 @@ class RegionEmitter {
     return (this.#blocks[item.kind === "block" ? item.block : item.first] as Block).start;
   }
 
-  #block(block: Block, index: number): void {
-    const code = this.#code;
-    const { i32 } = code;
-    const { remaining, exitHost, notExecuted } = this.#vars;
-    const count = block.instructions.length;
-    const left = remaining.tee(i32.sub(remaining.get(), count));
-    code.if(i32.ltS(left, 0), () => {
-      exitHost.set(i32.const(block.start));
-      notExecuted.set(i32.const(count));
-      code.br(this.#labels.bail);
-    });
-    this.#semantics.emitBlock(block.instructions);
-    if (!block.fallsThrough) return;
+  #emitBlock(index: number): void {
+    const { i32 } = this.#code;
+    const { remaining } = this.#vars;
+    const block = this.#blocks[index] as Block;
+    this.#block = index;
+    remaining.set(i32.sub(remaining.get(), block.instructions.length));
+    const semantics = this.#semantics as TranslatorSemantics;
+    semantics.emitBlock(block.instructions, this.#registers.dirty[index] as number);
+    if (!block.fallsThrough || block.isCall) return;
     // The next block in order is the next item, unless nothing was translated there.
     if (this.#blocks[index + 1]?.start !== block.end) this.#leave(block.end);
   }
 
+  #isInPage(target: number): boolean {
+    return (target ^ (this.#blocks[0] as Block).start) >>> 12 === 0;
+  }
+
+  #guest(host: number): I64 {
+    return this.#code.i64.add(this.#vars.delta.get(), host);
+  }
+
+  /** Leaves the region for a host address. */
   #leave(target: number): void {
-    const samePage = (target ^ (this.#blocks[0] as Block).start) >>> 12 === 0;
-    this.#vars.exitHost.set(this.#code.i32.const(target));
-    this.#code.br(samePage ? this.#labels.leave : this.#labels.leavePage);
+    this.#spill();
+    this.#chain(target);
+  }
+
+  /** Goes on at a host address with all registers stored. */
+  #chain(target: number): void {
+    const code = this.#code;
+    const { state, delta, remaining, returnTo, depth } = this.#vars;
+    if (this.#isInPage(target)) {
+      if (this.#functions.tailCalls) {
+        const index = this.#translationOf(target);
+        code.if(code.i32.gtS(index.get(), 0), () => {
+          const from = [state.get(), delta.get(), remaining.get(), returnTo.get(), depth.get()] as const;
+          code.returnCallIndirect(this.#functions.region, from, index.get());
+        });
+      }
+      this.#leaveTo(target);
+    } else {
+      const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
+      this.#functions.chain(code, [...from, this.#guest(target)]);
+    }
+  }
+
+  #gotoPc(pc: Var<"i64">): void {
+    const { state, remaining, returnTo, depth } = this.#vars;
+    this.#spill();
+    const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
+    this.#functions.chain(this.#code, [...from, pc.get()]);
   }
 
   #goto(target: number): void {
@@ -145,4 +232,113 @@ class RegionEmitter {
     if (label === undefined) this.#code.if(condition, () => this.#leave(target));
     else this.#code.brIf(label, condition);
   }
+
+  #call(target: number): void {
+    const code = this.#code;
+    const { i32 } = code;
+    const { state, delta, remaining, depth } = this.#vars;
+    this.#spill();
+    code.if(i32.eqz(depth.get()), () => this.#chain(target));
+    if (this.#isInPage(target)) {
+      const index = this.#translationOf(target);
+      code.if(i32.leS(index.get(), 0), () => this.#leaveTo(target));
+      const args = [
+        state.get(),
+        delta.get(),
+        remaining.get(),
+        this.#returnAddress(),
+        i32.sub(depth.get(), 1),
+      ] as const;
+      this.#afterCall(code.callIndirect(this.#functions.region, args, index.get()));
+    } else {
+      const args = [
+        state.get(),
+        remaining.get(),
+        this.#returnAddress(),
+        i32.sub(depth.get(), 1),
+        this.#guest(target),
+      ] as const;
+      this.#afterCall(code.call(this.#functions.call, ...args));
+    }
+  }
+
+  /** The table index of the translation at a host address; 0 or less where there is none. */
+  #translationOf(host: number): Var<"i32"> {
+    const { i32 } = this.#code;
+    return this.#code.let32(i32.load16S(i32.const(0), this.#functions.entryAddress(host)));
+  }
+
+  /** Returns to the interpreter, which goes on at a host address. */
+  #leaveTo(host: number): void {
+    const code = this.#code;
+    const { i32, i64 } = code;
+    const { state, remaining } = this.#vars;
+    const pc = code.let64(this.#guest(host));
+    i64.store(state.get(), pc.get(), State.PC);
+    code.return(i32.or(remaining.get(), Unwind.CONTINUE));
+  }
+
+  #callPc(pc: Var<"i64">): void {
+    const code = this.#code;
+    const { i32 } = code;
+    const { state, remaining, returnTo, depth } = this.#vars;
+    this.#spill();
+    code.if(i32.eqz(depth.get()), () => {
+      const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
+      this.#functions.chain(code, [...from, pc.get()]);
+    });
+    const args = [
+      state.get(),
+      remaining.get(),
+      this.#returnAddress(),
+      i32.sub(depth.get(), 1),
+      pc.get(),
+    ] as const;
+    this.#afterCall(code.call(this.#functions.call, ...args));
+  }
+
+  #returnAddress(): I64 {
+    return this.#guest((this.#blocks[this.#block] as Block).end);
+  }
+
+  #afterCall(result: I32): void {
+    const code = this.#code;
+    const { i32 } = code;
+    const { remaining } = this.#vars;
+    const left = remaining.tee(result);
+    code.if(i32.ltS(left, 0), () => code.return(remaining.get()));
+    const next = this.#block + 1;
+    const { end } = this.#blocks[this.#block] as Block;
+    if (this.#blocks[next]?.start !== end) {
+      this.#chain(end);
+      return;
+    }
+    this.#load(this.#registers.live[next] as number);
+    this.#checkBudget(next);
+  }
+
+  #return(pc: Var<"i64">): void {
+    const code = this.#code;
+    const { state, remaining, returnTo, depth } = this.#vars;
+    this.#spill();
+    code.if(code.i64.eq(pc.get(), returnTo.get()), () => code.return(remaining.get()));
+    const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
+    this.#functions.chain(code, [...from, pc.get()]);
+  }
+}
+
+/** For each block, the most instructions from its start on until the next loop, call or exit. */
+function longestWays(blocks: readonly Block[], successors: readonly (readonly number[])[]): number[] {
+  const longest = new Array<number>(blocks.length).fill(0);
+  for (let index = blocks.length - 1; index >= 0; index--) {
+    const { instructions, isCall } = blocks[index] as Block;
+    let rest = 0;
+    if (!isCall) {
+      for (const next of successors[index] as readonly number[]) {
+        if (next > index) rest = Math.max(rest, longest[next] as number);
+      }
+    }
+    longest[index] = instructions.length + rest;
+  }
+  return longest;
 }

@@ -1,57 +1,67 @@
 import { Access, Tlb } from "@isomorph/mmu";
 import type { Code, FunctionRef, I32, I64, Label, Values, Var } from "@isomorph/wasm";
-import { hostLoad, hostStore, SIZE_LOG2, tlbEntry, tlbHit, tlbHost } from "../core/soft-tlb.ts";
+import { hostLoad, hostStore, tlbEntry, tlbHit, tlbHost } from "../core/soft-tlb.ts";
+import type { CsrFunctions } from "../csr/index.ts";
 import { FIELDS } from "../isa/fields.ts";
 import type { PureFunction } from "../isa/pure-function.ts";
 import { type AccessSize, type AmoOperation, type FloatName, Semantics } from "../isa/semantics.ts";
 import { combineAmo } from "../isa/semantics-shared.ts";
 import { State } from "../state.ts";
-import type { DecodedInstruction } from "./region.ts";
+import { type AccessGroup, accessGroups, type Segment } from "./access-groups.ts";
+import type { Chain, RegionSignature } from "./chain.ts";
+import { type DecodedInstruction, transferOf, writesCsr } from "./region.ts";
+import { registerWritten } from "./registers.ts";
 
 /** What a region's function works on. */
 export interface RegionVars {
   readonly state: Var<"i32">;
   readonly delta: Var<"i64">;
   readonly remaining: Var<"i32">;
-  /** TLB context of loads and stores: it cannot change within a region. */
+  readonly returnTo: Var<"i64">;
+  readonly depth: Var<"i32">;
   readonly context: Var<"i64">;
   /** Guest registers; undefined where the region does not use one. */
   readonly x: readonly (Var<"i64"> | undefined)[];
-  /** Host address at which the region is left. */
+  /** Host address at which the region is left for the interpreter. */
   readonly exitHost: Var<"i32">;
-  /** Guest address at which the region is left by an indirect jump. */
-  readonly exitPc: Var<"i64">;
-  /** Instructions that were taken off `remaining` and not executed. */
+  /** Registers that have to be stored then. */
+  readonly exitDirty: Var<"i32">;
+  /** Instructions that were taken off `remaining` and not executed then. */
   readonly notExecuted: Var<"i32">;
 }
 
-export interface RegionLabels {
-  /** Leave at `exitHost` so that the interpreter executes that instruction; `notExecuted` is set. */
-  readonly bail: Label;
-  /** Leave at `exitPc`. */
-  readonly exit: Label;
-}
+/** Those of the CSR functions that regions call. */
+export type CsrAccessFunctions = Pick<
+  CsrFunctions,
+  "csrLegal" | "csrRead" | "csrWrite" | "csrSet" | "csrClear"
+>;
 
 /** Functions of the core module that regions import. */
 export interface RegionFunctions {
-  readonly host: FunctionRef<readonly ["i32", "i64", "i32", "i32"], "i32">;
   readonly float: (name: FloatName) => FunctionRef;
-  /** Leaves the region for a host address of the same page: `[state, delta, remaining, host]`. */
-  readonly chainInPage: (code: Code, args: Values<ChainInPage["params"]>) => void;
-  /** Leaves the region for a guest address: `[state, remaining, pc]`. */
+  readonly csr: CsrAccessFunctions;
+  /** The type of a region's function. */
+  readonly region: RegionSignature;
+  /** Host address of the code map's entry for a host address of a page that is being translated. */
+  readonly entryAddress: (host: number) => number;
+  readonly call: Chain;
+  /** Whether regions go on in one another by tail calls. */
+  readonly tailCalls: boolean;
+  /** Leaves the region as `call` goes on. */
   readonly chain: (code: Code, args: Values<Chain["params"]>) => void;
 }
 
-/** `(state, remaining, pc)`: goes on with the translation of the code at `pc`, or stores PC. */
-export type Chain = FunctionRef<readonly ["i32", "i32", "i64"], "i32">;
-/** `(state, delta, remaining, host)`: the same for code in a page whose translation is known. */
-export type ChainInPage = FunctionRef<readonly ["i32", "i64", "i32", "i32"], "i32">;
-
-/** Where static control flow goes: the structure of the region decides. */
+/** Where control goes: the structure of the region decides. */
 export interface RegionFlow {
   /** Continues at a host address if the condition on the stack holds. */
   branchIf(condition: I32, target: number): void;
   goto(target: number): void;
+  /** Continues at a guest address. */
+  gotoPc(pc: Var<"i64">): void;
+  call(target: number): void;
+  callPc(pc: Var<"i64">): void;
+  /** Continues at a guest address to which the callers of the region may wait for a return. */
+  returnTo(pc: Var<"i64">): void;
 }
 
 const FS = 0x6000;
@@ -59,38 +69,85 @@ const FS = 0x6000;
 /** The instruction semantics with operands as constants and registers in variables. */
 export class TranslatorSemantics extends Semantics {
   readonly #vars: RegionVars;
-  readonly #labels: RegionLabels;
+  readonly #bailLabel: Label;
   readonly #functions: RegionFunctions;
   readonly #flow: RegionFlow;
   #current: DecodedInstruction | undefined;
+  /** Registers whose variable may hold what the hart's block does not. */
+  dirty = 0;
   /** Instructions of the block from the current one on. */
   #left = 0;
+  /** The segment under way, if its groups were found in the TLB, and the host addresses of these. */
+  #segment: Segment | undefined;
+  #hosts: readonly Var<"i32">[] = [];
+  /** Where the current instruction finds its operand then. */
+  #access: { readonly group: number; readonly offset: number } | undefined;
   /** Whether the block has checked already that the FPU is on and dirty. */
   #floatChecked = false;
 
-  constructor(
-    code: Code,
-    vars: RegionVars,
-    labels: RegionLabels,
-    functions: RegionFunctions,
-    flow: RegionFlow,
-  ) {
+  constructor(code: Code, vars: RegionVars, bail: Label, functions: RegionFunctions, flow: RegionFlow) {
     super(code);
     this.#vars = vars;
-    this.#labels = labels;
+    this.#bailLabel = bail;
     this.#functions = functions;
     this.#flow = flow;
   }
 
-  /** Emits the instructions of a block. */
-  emitBlock(instructions: readonly DecodedInstruction[]): void {
+  /** Emits the instructions of a block; a transfer at its end is not part of any segment. */
+  emitBlock(instructions: readonly DecodedInstruction[], dirty: number): void {
     this.#left = instructions.length;
     this.#floatChecked = false;
-    for (const current of instructions) {
+    this.dirty = dirty;
+    const last = instructions.at(-1) as DecodedInstruction;
+    const body = transferOf(last) === undefined ? instructions : instructions.slice(0, -1);
+    for (const segment of accessGroups(body)) {
+      if (segment.groups.length === 0) this.#emit(instructions, segment.start, segment.end);
+      else this.code.scope(() => this.#emitGrouped(instructions, segment));
+    }
+    this.#emit(instructions, body.length, instructions.length);
+  }
+
+  #emit(instructions: readonly DecodedInstruction[], start: number, end: number): void {
+    for (let index = start; index < end; index++) {
+      const current = instructions[index] as DecodedInstruction;
       this.#current = current;
+      this.#access = this.#segment?.grouped.get(index);
       this.code.scope(() => current.instruction.execute(this));
       this.#left--;
     }
+  }
+
+  /** Emits a segment twice: with one check for each group, and with one for each access where that one fails. */
+  #emitGrouped(instructions: readonly DecodedInstruction[], segment: Segment): void {
+    const { code } = this;
+    const { start, end, groups } = segment;
+    const before = { dirty: this.dirty, left: this.#left, floatChecked: this.#floatChecked };
+    code.block((done) => {
+      code.block((failed) => {
+        this.#hosts = groups.map((group) => this.#checkGroup(group, failed));
+        this.#segment = segment;
+        this.#emit(instructions, start, end);
+        this.#segment = undefined;
+        code.br(done);
+      });
+      this.dirty = before.dirty;
+      this.#left = before.left;
+      this.#floatChecked = before.floatChecked;
+      this.#emit(instructions, start, end);
+    });
+  }
+
+  /** The host address of a group's first byte. */
+  #checkGroup(group: AccessGroup, failed: Label): Var<"i32"> {
+    const { code, i64, i32 } = this;
+    const { state, context } = this.#vars;
+    const { register, from, reach, alignment, writes } = group;
+    const first = code.let64(i64.add(this.#x(register), from));
+    const entry = code.let32(tlbEntry(code, state, first));
+    const last = reach === 0 ? first : code.let64(i64.add(first.get(), reach));
+    const tag = writes ? Tlb.WRITE : Tlb.READ;
+    code.brIf(failed, i32.eqz(tlbHit(code, entry, last, alignment, tag, () => context.get())));
+    return code.let32(tlbHost(code, entry, first));
   }
 
   get #decoded(): DecodedInstruction {
@@ -102,7 +159,18 @@ export class TranslatorSemantics extends Semantics {
     const { i32, code } = this;
     this.#vars.exitHost.set(i32.const(this.#decoded.address));
     this.#vars.notExecuted.set(i32.const(this.#left));
-    code.br(this.#labels.bail);
+    this.#vars.exitDirty.set(i32.const(this.dirty));
+    code.br(this.#bailLabel);
+  }
+
+  /** Leaves so that the interpreter goes on after the current instruction. */
+  #leaveAfter(): void {
+    const { i32, code } = this;
+    const { address, length } = this.#decoded;
+    this.#vars.exitHost.set(i32.const(address + length));
+    this.#vars.notExecuted.set(i32.const(this.#left - 1));
+    this.#vars.exitDirty.set(i32.const(this.dirty));
+    code.br(this.#bailLabel);
   }
 
   #x(register: number): I64 {
@@ -116,8 +184,12 @@ export class TranslatorSemantics extends Semantics {
   }
   setX(value: I64): void {
     const register = FIELDS.rd.decode(this.#decoded.word);
-    if (register === 0) this.code.drop(value);
-    else (this.#vars.x[register] as Var<"i64">).set(value);
+    if (register === 0) {
+      this.code.drop(value);
+      return;
+    }
+    (this.#vars.x[register] as Var<"i64">).set(value);
+    this.dirty |= registerWritten(this.#decoded);
   }
 
   #immediate(): number {
@@ -179,39 +251,37 @@ export class TranslatorSemantics extends Semantics {
   /** Host address of an aligned access to RAM; anything else is the interpreter's. */
   #host(va: Var<"i64">, size: AccessSize, access: number): I32 {
     const { code, i32 } = this;
-    const { state, context } = this.#vars;
+    const { state } = this.#vars;
     const entry = code.let32(tlbEntry(code, state, va));
     const tag = access === Access.WRITE ? Tlb.WRITE : Tlb.READ;
-    return code.choose(
-      "i32",
-      tlbHit(code, entry, va, size, tag, () => context.get()),
-      () => tlbHost(code, entry, va),
-      () => {
-        const host = code.var("i32");
-        const missed = host.tee(
-          code.call(
-            this.#functions.host,
-            state.get(),
-            va.get(),
-            i32.const(SIZE_LOG2[size]),
-            i32.const(access),
-          ),
-        );
-        code.if(i32.eqz(missed), () => this.#bail());
-        return host.get();
-      },
-    );
+    code.if(i32.eqz(tlbHit(code, entry, va, size, tag, () => this.#vars.context.get())), () => this.#bail());
+    return tlbHost(code, entry, va);
+  }
+
+  override address(): I64 {
+    if (this.#access === undefined) return super.address();
+    // The host address, in the place of the guest's.
+    return (this.#hosts[this.#access.group] as Var<"i32">).get() as unknown as I64;
   }
 
   load(address: I64, size: AccessSize, signed: boolean): I64 {
-    const va = this.code.let64(address);
-    return hostLoad(this.code, this.#host(va, size, Access.READ), size, signed);
+    const { code } = this;
+    if (this.#access !== undefined) {
+      return hostLoad(code, address as unknown as I32, size, signed, this.#access.offset);
+    }
+    const va = code.let64(address);
+    return hostLoad(code, this.#host(va, size, Access.READ), size, signed);
   }
 
   store(address: I64, value: I64, size: AccessSize): void {
-    const stored = this.code.let64(value);
-    const va = this.code.let64(address);
-    hostStore(this.code, this.#host(va, size, Access.WRITE), stored.get(), size);
+    const { code } = this;
+    if (this.#access !== undefined) {
+      hostStore(code, address as unknown as I32, value, size, this.#access.offset);
+      return;
+    }
+    const stored = code.let64(value);
+    const va = code.let64(address);
+    hostStore(code, this.#host(va, size, Access.WRITE), stored.get(), size);
   }
 
   loadReserved(address: I64, size: 4 | 8): I64 {
@@ -265,11 +335,16 @@ export class TranslatorSemantics extends Semantics {
     this.#flow.branchIf(condition, this.#decoded.address + this.#immediate());
   }
   jump(): void {
-    this.#flow.goto(this.#decoded.address + this.#immediate());
+    const target = this.#decoded.address + this.#immediate();
+    if (transferOf(this.#decoded) === "call") this.#flow.call(target);
+    else this.#flow.goto(target);
   }
   jumpTo(target: I64): void {
-    this.#vars.exitPc.set(target);
-    this.code.br(this.#labels.exit);
+    const pc = this.code.let64(target);
+    const transfer = transferOf(this.#decoded);
+    if (transfer === "indirect-call") this.#flow.callPc(pc);
+    else if (transfer === "return") this.#flow.returnTo(pc);
+    else this.#flow.gotoPc(pc);
   }
 
   state32(offset: number): I32 {
@@ -282,14 +357,46 @@ export class TranslatorSemantics extends Semantics {
   /** One thread sees its own accesses in order. */
   fence(): void {}
 
-  // Instructions with the flow `system` end a region before they are reached.
-  zeroBlock(): void {
-    this.#refuse();
+  zeroBlock(address: I64): void {
+    const { code, i64 } = this;
+    const va = code.let64(i64.and(address, -64));
+    const host = code.let32(this.#host(va, 8, Access.WRITE));
+    for (let offset = 0; offset < 64; offset += 8) i64.store(host.get(), 0, offset);
   }
+
+  csr(operation: "write" | "set" | "clear", source: "register" | "immediate"): void {
+    const { code, i32, i64 } = this;
+    const { state, remaining, context } = this.#vars;
+    const { word } = this.#decoded;
+    const address = FIELDS.csr.decode(word);
+    const functions = this.#functions.csr;
+    // Counters are read exactly: this instruction is off the budget, those after it in the block are not.
+    i32.store(state.get(), i32.add(remaining.get(), this.#left - 1), State.REMAINING);
+    const isWritten = writesCsr(this.#decoded);
+    const legal = code.call(
+      functions.csrLegal,
+      state.get(),
+      i32.const(address),
+      i32.const(isWritten ? 1 : 0),
+    );
+    code.if(i32.eqz(legal), () => this.#bail());
+    const old = code.let64(code.call(functions.csrRead, state.get(), i32.const(address)));
+    if (!isWritten) {
+      this.setX(old.get());
+      return;
+    }
+    const write = { write: functions.csrWrite, set: functions.csrSet, clear: functions.csrClear }[operation];
+    const operand = code.let64(source === "register" ? this.x1() : this.immediate());
+    code.call(write, state.get(), i32.const(address), operand.get());
+    this.setX(old.get());
+    context.set(i64.load(state.get(), State.DATA_CONTEXT));
+    this.#floatChecked = false;
+    // An interrupt may have become possible.
+    code.if(this.state32(State.ATTENTION), () => this.#leaveAfter());
+  }
+
+  // Instructions of these kinds end a region before they are reached.
   probeBlock(): void {
-    this.#refuse();
-  }
-  csr(): void {
     this.#refuse();
   }
   trap(): void {

@@ -9,13 +9,15 @@ import {
 } from "@isomorph/wasm";
 import { type CoreExports, coreFloatSignatures, memoryLimits } from "../core/core-module.ts";
 import type { FloatName } from "../isa/semantics.ts";
-import { CodeCache } from "../state.ts";
+import { CHAIN_PARAMS, REGION_PARAMS } from "./chain.ts";
+import { type CodeMap, CodeMapView } from "./code-map.ts";
 import { emitRegion } from "./emit-region.ts";
 import { discoverRegion, instructionReader, type ReadInstruction, type Region } from "./region.ts";
-import type { RegionFunctions } from "./semantics.ts";
+import type { CsrAccessFunctions, RegionFunctions } from "./semantics.ts";
 
 export interface TranslatorOptions {
   readonly memory: MachineMemory;
+  readonly codeMap: CodeMap;
   readonly harts: HartBlocks;
   /** Table of translated regions, imported by the core module; entry 0 stays empty. */
   readonly regions: WebAssembly.Table;
@@ -47,7 +49,7 @@ const MAX_MISSES = 256;
 /** Makes, installs and drops the translations of guest code. */
 export class Translator {
   readonly #options: TranslatorOptions;
-  readonly #view: DataView;
+  readonly #map: CodeMapView;
   readonly #read: ReadInstruction;
   readonly #code = new Code();
   /** Translations by page number of the host address. */
@@ -74,12 +76,20 @@ export class Translator {
 
   constructor(options: TranslatorOptions) {
     this.#options = options;
-    this.#view = new DataView(options.memory.memory.buffer);
-    this.#read = instructionReader(this.#view, options.expansionTable);
+    const { buffer } = options.memory.memory;
+    this.#map = new CodeMapView(options.codeMap, options.harts, buffer);
+    this.#read = instructionReader(new DataView(buffer), options.expansionTable);
   }
 
-  /** Asks for the translation of the code at a host address. It is made when a batch is full or has waited long enough. */
+  /**
+   * Asks for the translation of the code at a host address; for more room in the code map if that is 0. It is made when a
+   * batch is full or has waited long enough.
+   */
   translate(host: number): void {
+    if (host === 0) {
+      this.#startOver();
+      return;
+    }
     const known = this.#byEntry.get(host);
     if (known !== undefined) {
       this.#publish(known);
@@ -108,7 +118,7 @@ export class Translator {
     for (const entry of pending) {
       if ((this.#misses.get(entry >>> 12) ?? 0) >= MAX_MISSES || this.#byEntry.has(entry)) continue;
       const region = discoverRegion(this.#read, entry);
-      if (region !== undefined) regions.push({ entry, region });
+      if (region !== undefined && this.#map.ensureTable(entry)) regions.push({ entry, region });
     }
     if (regions.length === 0) return;
     if (this.#byEntry.size + regions.length > MAX_REGIONS || this.#instructions > MAX_INSTRUCTIONS) {
@@ -124,11 +134,12 @@ export class Translator {
       module,
       memory,
       regions.some(({ region }) => region.usesFloat),
+      (host) => this.#map.entryAddress(host) as number,
     );
     module.importTable("env", "regions", { min: 1 });
     const installed: Translation[] = [];
     for (const { entry, region } of regions) {
-      const target = module.declare("", ["i32", "i64", "i32"], "i32");
+      const target = module.declare("", REGION_PARAMS, "i32");
       emitRegion(this.#code, region, functions);
       module.defineFrom(target, this.#code);
       const index = this.#free.pop() ?? table.grow(1);
@@ -166,18 +177,8 @@ export class Translator {
     this.#publish(translation);
   }
 
-  /** Enters a translation into the code cache of every hart. */
   #publish({ entry, index }: Translation): void {
-    for (const at of this.#cacheEntries(entry)) {
-      this.#view.setUint32(at + CodeCache.TAG, entry, true);
-      this.#view.setInt32(at + CodeCache.VALUE, index, true);
-    }
-  }
-
-  *#cacheEntries(host: number): Generator<number> {
-    const { start, stride, count } = this.#options.harts;
-    const slot = ((host >>> 1) & (CodeCache.ENTRIES - 1)) * CodeCache.ENTRY_SIZE;
-    for (let hart = 0; hart < count; hart++) yield start + hart * stride + CodeCache.START + slot;
+    this.#map.set(entry, index);
   }
 
   /** Someone is about to write, or has written, RAM that shares a page with translated code. */
@@ -204,10 +205,7 @@ export class Translator {
 
   #drop(translation: Translation): void {
     const { entry, index } = translation;
-    for (const at of this.#cacheEntries(entry)) {
-      if (this.#view.getUint32(at + CodeCache.TAG, true) !== entry) continue;
-      this.#view.setInt32(at + CodeCache.VALUE, 0, true);
-    }
+    this.#map.set(entry, 0);
     this.#byEntry.delete(entry);
     this.#instructions -= translation.instructions;
     this.#options.regions.set(index, null);
@@ -225,6 +223,13 @@ export class Translator {
     this.#misses.clear();
   }
 
+  /** Forgets all translations and counts. */
+  #startOver(): void {
+    this.#pending = [];
+    this.#dropAll();
+    this.#map.clear();
+  }
+
   counters(): Readonly<Record<string, number>> {
     return this.#counters;
   }
@@ -236,11 +241,21 @@ export class Translator {
 }
 
 /** Imports the memory and the functions of the core module that regions use. */
-function importCore(module: ModuleBuilder, memory: MachineMemory, usesFloat: boolean): RegionFunctions {
+function importCore(
+  module: ModuleBuilder,
+  memory: MachineMemory,
+  usesFloat: boolean,
+  entryAddress: RegionFunctions["entryAddress"],
+): RegionFunctions {
   module.importMemory("env", "memory", memoryLimits(memory.memory));
-  const host = module.importFunction("core", "host", ["i32", "i64", "i32", "i32"], "i32");
-  const chain = module.importFunction("core", "chain", ["i32", "i32", "i64"], "i32");
-  const chainInPage = module.importFunction("core", "chainInPage", ["i32", "i64", "i32", "i32"], "i32");
+  const chain = module.importFunction("core", "chain", CHAIN_PARAMS, "i32");
+  const csr: CsrAccessFunctions = {
+    csrLegal: module.importFunction("core", "csrLegal", ["i32", "i32", "i32"], "i32"),
+    csrRead: module.importFunction("core", "csrRead", ["i32", "i32"], "i64"),
+    csrWrite: module.importFunction("core", "csrWrite", ["i32", "i32", "i64"]),
+    csrSet: module.importFunction("core", "csrSet", ["i32", "i32", "i64"]),
+    csrClear: module.importFunction("core", "csrClear", ["i32", "i32", "i64"]),
+  };
   const float = new Map<FloatName, FunctionRef>();
   if (usesFloat) {
     for (const [name, { params, result }] of coreFloatSignatures()) {
@@ -248,14 +263,17 @@ function importCore(module: ModuleBuilder, memory: MachineMemory, usesFloat: boo
     }
   }
   return {
-    host,
     float: (name) => {
       const target = float.get(name);
       if (target === undefined) throw new TypeError(`${name} is not imported`);
       return target;
     },
+    csr,
+    region: module.signature(REGION_PARAMS, "i32"),
+    entryAddress,
+    call: chain,
+    tailCalls: supportsTailCalls(),
     chain: continueWith(chain),
-    chainInPage: continueWith(chainInPage),
   };
 }
 

@@ -57,7 +57,7 @@ class Ours implements Machine {
     return {
       ram: this.#processor.memory.bytes.slice(0, image.length),
       instructions,
-      regions: this.#processor.counters().regionsTranslated ?? 0,
+      inRegions: this.#processor.counters().instructionsInRegions ?? 0,
     };
   }
 

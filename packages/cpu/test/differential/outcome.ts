@@ -5,7 +5,7 @@ export interface Outcome {
   /** Instructions retired, where that is known. */
   readonly instructions?: number;
   /** Regions translated since the machine was made. */
-  readonly regions?: number;
+  readonly inRegions?: number;
 }
 
 /** A machine that runs an image until it writes to the finisher. */

@@ -1,0 +1,145 @@
+import { FETCH_TLB_ENTRIES, FetchTlb, type HartBlocks } from "@isomorph/mmu";
+import type { Code, FunctionRef, I32, ModuleBuilder, Var } from "@isomorph/wasm";
+
+/**
+ * Where translations are found, in the machine's memory: for each page of RAM the host address of a table, or 0, in
+ * `directory`; a table has a signed 16-bit entry for each parcel of its page. Above zero, an entry is the index of
+ * the translation that starts there; below, minus the number of times the place was reached; 0 where nothing is known.
+ * Tables are made when a page is first asked about and given out one after the other.
+ */
+export interface CodeMap {
+  /** Host address of the directory: 4 bytes for each page of RAM. */
+  readonly directory: number;
+  /** Host address of RAM, whose first page the directory starts with. */
+  readonly ramOffset: number;
+  /** Pages of RAM. */
+  readonly pages: number;
+  /** Where the host address of the next free table is (4 bytes). */
+  readonly next: number;
+  /** The tables: host addresses of the first and after the last. */
+  readonly start: number;
+  readonly end: number;
+}
+
+const PAGE_BITS = 12;
+/** Bytes of a table. */
+const TABLE_SIZE = 4096;
+const LEAST_TABLES = 256;
+const MOST_TABLES = 16384;
+
+/** Highest index of a translation and highest count in an entry. */
+export const LARGEST_ENTRY = 32767;
+
+/** Bytes that the map of a machine takes, from `at` on. */
+export function codeMapSize(at: number, ramSize: number): number {
+  return layOut(at, ramSize).end - at;
+}
+
+/** The map that lies at host address `at`. */
+export function codeMap(at: number, ramSize: number, ramOffset: number): CodeMap {
+  return { ...layOut(at, ramSize), ramOffset };
+}
+
+function layOut(at: number, ramSize: number): Omit<CodeMap, "ramOffset"> {
+  const pages = ramSize >>> PAGE_BITS;
+  // The directory is addressed by host address, from a place in front of it that must not be below zero.
+  const directory = at + 8;
+  const tables = Math.min(Math.max(pages >>> 3, LEAST_TABLES), MOST_TABLES);
+  const start = Math.ceil((directory + pages * 4) / TABLE_SIZE) * TABLE_SIZE;
+  return { next: at, directory, pages, start, end: start + tables * TABLE_SIZE };
+}
+
+/** The host address of the page's table, 0 where there is none. */
+export function tableOf(code: Code, map: CodeMap, host: Var<"i32">): I32 {
+  const { i32 } = code;
+  const base = map.directory - (map.ramOffset >>> PAGE_BITS) * 4;
+  return i32.load(i32.and(i32.shrU(host.get(), PAGE_BITS - 2), -4), base);
+}
+
+/** The host address of the entry for an address, given the host address of its page's table. */
+export function entryOf(code: Code, table: I32, address: I32): I32 {
+  const { i32 } = code;
+  return i32.add(table, i32.and(address, TABLE_SIZE - 2));
+}
+
+/** `(host) → table`: the table of a page, made if there is none; 0 when there is no room for it. */
+export type TableFor = FunctionRef<readonly ["i32"], "i32">;
+
+export function defineTableFor(module: ModuleBuilder, map: CodeMap): TableFor {
+  return module.function("codeTableFor", ["i32"], "i32", (code, [host]) => {
+    const { i32 } = code;
+    const table = code.let32(tableOf(code, map, host));
+    code.if(table.get(), () => code.return(table.get()));
+    table.set(i32.load(i32.const(map.next)));
+    code.if(i32.geU(table.get(), map.end), () => code.return(i32.const(0)));
+    i32.store(i32.const(map.next), i32.add(table.get(), TABLE_SIZE));
+    const place = i32.add(i32.const(map.directory), pageNumberTimes4(code, map, host));
+    const at = code.let32(place);
+    i32.store(at.get(), table.get());
+    return table.get();
+  });
+}
+
+function pageNumberTimes4(code: Code, map: CodeMap, host: Var<"i32">): I32 {
+  const { i32 } = code;
+  return i32.and(i32.shrU(i32.sub(host.get(), map.ramOffset), PAGE_BITS - 2), -4);
+}
+
+/** A code map as JavaScript sees it. */
+export class CodeMapView {
+  readonly #map: CodeMap;
+  readonly #harts: HartBlocks;
+  readonly #words: Uint32Array;
+  readonly #entries: Int16Array;
+
+  /** @param harts - Those whose TLBs refer to the tables. */
+  constructor(map: CodeMap, harts: HartBlocks, buffer: ArrayBufferLike) {
+    this.#map = map;
+    this.#harts = harts;
+    this.#words = new Uint32Array(buffer);
+    this.#entries = new Int16Array(buffer);
+    this.clear();
+  }
+
+  /** The host address of the entry for a host address; undefined when its page has no table. */
+  entryAddress(host: number): number | undefined {
+    const table = this.#words[this.#directoryIndex(host)] as number;
+    return table === 0 ? undefined : table + (host & (TABLE_SIZE - 2));
+  }
+
+  set(host: number, value: number): void {
+    const at = this.entryAddress(host);
+    if (at !== undefined) this.#entries[at >>> 1] = value;
+  }
+
+  /** Makes the table of a page if there is none. False when there is no room for it. */
+  ensureTable(host: number): boolean {
+    const at = this.#directoryIndex(host);
+    if (this.#words[at] !== 0) return true;
+    const next = this.#words[this.#map.next >>> 2] as number;
+    if (next >= this.#map.end) return false;
+    this.#words[this.#map.next >>> 2] = next + TABLE_SIZE;
+    this.#words[at] = next;
+    return true;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    const { start: first, stride, count } = this.#harts;
+    for (let hart = 0; hart < count; hart++) {
+      const extra = first + hart * stride + FetchTlb.START + FetchTlb.EXTRA;
+      for (let entry = 0; entry < FETCH_TLB_ENTRIES; entry++) {
+        this.#words[(extra + entry * FetchTlb.ENTRY_SIZE) >>> 2] = 0;
+      }
+    }
+    const { directory, pages, start, next } = this.#map;
+    const used = this.#words[next >>> 2] as number;
+    this.#words.fill(0, directory >>> 2, (directory >>> 2) + pages);
+    if (used > start) this.#words.fill(0, start >>> 2, used >>> 2);
+    this.#words[next >>> 2] = start;
+  }
+
+  #directoryIndex(host: number): number {
+    return (this.#map.directory >>> 2) + ((host - this.#map.ramOffset) >>> PAGE_BITS);
+  }
+}

@@ -1,0 +1,95 @@
+import { FIELDS } from "../isa/fields.ts";
+import type { Instruction } from "../isa/instruction.ts";
+import type { Block, DecodedInstruction } from "./region.ts";
+
+/** Which integer registers a region's function has to load and store, as bit sets by block. */
+export interface RegisterFlow {
+  /** Registers whose variable may hold what the hart's block does not, when the block starts. */
+  readonly dirty: readonly number[];
+  /** Registers whose variable must hold their value when the block starts. */
+  readonly live: readonly number[];
+}
+
+interface Operands {
+  readonly rs1: boolean;
+  readonly rs2: boolean;
+  readonly rd: boolean;
+}
+
+const operands = new Map<Instruction, Operands>();
+
+function operandsOf(instruction: Instruction): Operands {
+  let known = operands.get(instruction);
+  if (known === undefined) {
+    const { fields } = instruction;
+    known = { rs1: fields.includes("rs1"), rs2: fields.includes("rs2"), rd: fields.includes("rd") };
+    operands.set(instruction, known);
+  }
+  return known;
+}
+
+/** The registers that an instruction reads. */
+export function registersRead({ instruction, word }: DecodedInstruction): number {
+  const { rs1, rs2 } = operandsOf(instruction);
+  let read = 0;
+  if (rs1) read |= 1 << FIELDS.rs1.decode(word);
+  if (rs2) read |= 1 << FIELDS.rs2.decode(word);
+  return read & ~1;
+}
+
+/** The register that an instruction writes. */
+export function registerWritten({ instruction, word }: DecodedInstruction): number {
+  return operandsOf(instruction).rd ? (1 << FIELDS.rd.decode(word)) & ~1 : 0;
+}
+
+/** Indices of the blocks that control may reach from each, calls aside. */
+export function successorsOf(blocks: readonly Block[]): (readonly number[])[] {
+  const indexOf = new Map(blocks.map(({ start }, index) => [start, index]));
+  return blocks.map(({ target, end, fallsThrough }) => {
+    const successors: number[] = [];
+    const taken = target === undefined ? undefined : indexOf.get(target);
+    if (taken !== undefined) successors.push(taken);
+    const next = fallsThrough ? indexOf.get(end) : undefined;
+    if (next !== undefined) successors.push(next);
+    return successors;
+  });
+}
+
+/** Follows registers through a region. A call leaves all of them in the hart's block. */
+export function registerFlow(
+  blocks: readonly Block[],
+  successors: readonly (readonly number[])[],
+): RegisterFlow {
+  const count = blocks.length;
+  const dirty = new Array<number>(count).fill(0);
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (let index = 0; index < count; index++) {
+      const { written, isCall } = blocks[index] as Block;
+      const after = isCall ? 0 : (dirty[index] as number) | written;
+      for (const next of successors[index] as readonly number[]) {
+        const before = dirty[next] as number;
+        if ((before | after) === before) continue;
+        dirty[next] = before | after;
+        changed = true;
+      }
+    }
+  }
+  // Whatever may be dirty may be stored: its variable must hold the value on the ways that did not write it too.
+  const live = blocks.map(({ exposed }, index) => exposed | (dirty[index] as number));
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (let index = count - 1; index >= 0; index--) {
+      const { written, isCall } = blocks[index] as Block;
+      if (isCall) continue;
+      let after = 0;
+      for (const next of successors[index] as readonly number[]) after |= live[next] as number;
+      const before = live[index] as number;
+      const now = before | (after & ~written);
+      if (now === before) continue;
+      live[index] = now;
+      changed = true;
+    }
+  }
+  return { dirty, live };
+}
