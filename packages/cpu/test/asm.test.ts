@@ -190,6 +190,10 @@ describe("mistakes name the line and the token", () => {
     ["c.addi a0, 100", 1, "100", /no room/],
     ["c.lw a0, 4(t0)", 1, "4", /no room/],
     ["fadd.s fa0, fa1, fa2, up", 1, "up", /not a rounding mode/],
+    ["fli.s fa0, 0.3", 1, "0.3", /not a constant/],
+    ["fcvtmod.w.d a0, fa0, rne", 1, "fcvtmod.w.d", /not rtz/],
+    ["aes64ks1i a0, a1, 11", 1, "11", /reserved/],
+    ["sm4ed a0, a1, a2, 4", 1, "4", /2 unsigned bits/],
     ["fence rx, w", 1, "rx", /not a fence set/],
     ["csrr a0, nonsense", 1, "nonsense", /not defined/],
     [".byte 256", 1, "256", /does not fit 1 bytes/],
@@ -216,6 +220,14 @@ describe("mistakes name the line and the token", () => {
     expect({ code, line: error.line, token: error.token }).toEqual({ code: "ERR_ASSEMBLY", line, token });
     expect((caught as AssemblyError).message).toMatch(message);
     expect((caught as AssemblyError).message).toMatch(new RegExp(`^line ${line}: `));
+  });
+
+  test("constants of FLI may be written as any number, and given as one", () => {
+    const program = new Assembler()
+      .emit("fli.s", "fa0", 0.0625)
+      .emit("fli.d", "ft0", "6.25e-2")
+      .emit("fli.h", "fs0", "inf");
+    expect(program.finish()).toEqual(assemble("fli.s fa0, 0.0625\n fli.d ft0, 0.0625\n fli.h fs0, inf"));
   });
 
   test("a bad origin is the caller's mistake", () => {

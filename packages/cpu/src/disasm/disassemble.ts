@@ -60,14 +60,13 @@ function half(bits: number, pc: bigint): Disassembly {
 /** The text of `code`, whose fields are in `word`; undefined when assembling it would not give `code` again. */
 function formText(form: Form | undefined, code: number, word: number, pc: bigint): string | undefined {
   if (form === undefined) return undefined;
-  const values = form.fields.map((field) => FIELDS[field].decode(word));
-  if (form.encode(values) !== code) return undefined;
   const shown = new Map<string, string>();
   for (const field of form.fields) {
     const text = fieldText(field, FIELDS[field].decode(word), pc);
     if (text === undefined) return undefined;
     shown.set(field, text);
   }
+  if (form.encode(form.fields.map((field) => FIELDS[field].decode(word))) !== code) return undefined;
   if (shown.get("rm") === defaultRounding(form.name)) shown.delete("rm");
   const operands = form.syntax
     .split(", ")

@@ -123,7 +123,14 @@ export const FIELDS: Readonly<Record<FieldName, Field>> = {
   /** Which byte of rs2 an SM4 instruction takes. */
   byteSelect: small("immediate", 30, 2, "byte select"),
   /** The round of the AES key schedule, 0 to 10; the others are reserved. */
-  rnum: small("immediate", 20, 4, "round number"),
+  rnum: {
+    kind: "immediate",
+    decode: (word) => (word >>> 20) & 15,
+    encode: (value) => {
+      if (value > 10) throw new RangeError(`round number ${value} is reserved`);
+      return (unsigned(value, 4, "round number") << 20) >>> 0;
+    },
+  },
   /** Five-bit immediate of the CSR instructions. */
   zimm: small("immediate", 15, 5, "immediate"),
   csr: small("csr", 20, 12, "CSR number"),

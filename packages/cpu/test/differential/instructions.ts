@@ -48,6 +48,8 @@ function fieldValue(field: FieldName, instruction: Instruction, environment: Env
       return random.below(4096) - 2048;
     case "rm":
       return random.oneIn(12) ? random.pick([5, 6]) : random.pick([0, 0, 1, 2, 3, 4, 7, 7]);
+    case "rnum":
+      return random.below(11);
     case "rtz":
       return 1;
     case "immU":
