@@ -71,6 +71,8 @@ export interface Environment {
    * number first, the order is another (section 3.1.9).
    */
   readonly interrupts: readonly number[];
+  /** Whether the sequence may have instructions that QEMU 7.2 lacks. */
+  readonly newer: boolean;
   /** Whether the sequence may write `satp`. */
   readonly switchesTranslation: boolean;
 }
@@ -79,7 +81,7 @@ export interface Environment {
 const HOLES: readonly number[] = [0x6_0000, 0x9000_0000, 0x2_0000_0000];
 
 /** Makes an environment for the code at a physical address. */
-export function makeEnvironment(random: Random, codePhysical: number): Environment {
+export function makeEnvironment(random: Random, codePhysical: number, newer: boolean): Environment {
   const mode = random.pick([0, 0, 1, 1, 1, 3, 3] as const);
   const scheme = random.oneIn(3) ? undefined : random.pick(SCHEMES);
   const high = scheme !== undefined && random.oneIn(3);
@@ -95,6 +97,7 @@ export function makeEnvironment(random: Random, codePhysical: number): Environme
   const interrupts = [3, 7, 11, random.pick(SUPERVISOR_INTERRUPTS)];
   const environment: Environment = {
     random,
+    newer,
     mode,
     lower,
     scheme,

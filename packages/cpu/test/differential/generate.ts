@@ -59,10 +59,13 @@ const CHOICES: readonly Generator[] = WEIGHTS.flatMap(([weight, generator]) =>
 /** Bytes that the longest template may add. */
 const LONGEST = 32;
 
-/** The sequence with this number of a run with this seed; `slot` is where in RAM its code lies. */
-export function makeSequence(seed: number, number: number, slot: number): Sequence {
+/**
+ * The sequence with this number of a run with this seed; `slot` is where in RAM its code lies. With `newer` it has
+ * instructions that QEMU 7.2 lacks among the others.
+ */
+export function makeSequence(seed: number, number: number, slot: number, newer = false): Sequence {
   const random = new Random(seed ^ Math.imul(number + 1, 0x9e3779b1));
-  const environment = makeEnvironment(random, codeAddress(slot));
+  const environment = makeEnvironment(random, codeAddress(slot), newer);
   const reserve = environment.roles.flatMap((role, register) => (role === "reserved" ? [register] : []));
   const draft: Draft = {
     environment,

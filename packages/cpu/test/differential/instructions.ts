@@ -72,18 +72,21 @@ function randomOperands(instruction: Instruction, environment: Environment): num
   return word >>> 0;
 }
 
-/** Without instructions that other generators make, or that QEMU lacks. */
+/** Without instructions that other generators make. */
 const STRAIGHT: readonly Instruction[] = INSTRUCTIONS.filter(
-  (instruction) =>
-    isOnQemu(instruction) &&
-    instruction.extension !== "zicsr" &&
-    !["branch", "jump", "indirect"].includes(instruction.flow) &&
-    !["mret", "sret", "wfi"].includes(instruction.name),
+  ({ extension, flow, name }) =>
+    extension !== "zicsr" &&
+    !["branch", "jump", "indirect"].includes(flow) &&
+    !["mret", "sret", "wfi"].includes(name),
 );
+const ON_QEMU: readonly Instruction[] = STRAIGHT.filter(isOnQemu);
+const NEWER: readonly Instruction[] = STRAIGHT.filter((instruction) => !isOnQemu(instruction));
 
-/** Any straight-line instruction of the descriptions, all equally often. */
+/** Any straight-line instruction of the descriptions: half of them newer ones where there may be any. */
 export function straightInstruction(environment: Environment): number {
-  return attempt(environment, () => randomOperands(environment.random.pick(STRAIGHT), environment));
+  const { random, newer } = environment;
+  const from = newer && random.oneIn(2) ? NEWER : ON_QEMU;
+  return attempt(environment, () => randomOperands(random.pick(from), environment));
 }
 
 /** Any 16-bit instruction, or one that is none. */
@@ -91,7 +94,7 @@ export function compressedInstruction(environment: Environment): number {
   const { random } = environment;
   return attempt(environment, () => {
     const half = (random.below(16384) << 2) | random.below(3);
-    return isOnQemu(findCompressed(half)) ? half : C_NOP;
+    return environment.newer || isOnQemu(findCompressed(half)) ? half : C_NOP;
   });
 }
 

@@ -46,13 +46,13 @@ function safeCsrAccess(word: number, { mode }: Environment): boolean {
 
 /**
  * Whether an instruction word may stand in a sequence: it goes on with the next instruction, traps or ends the
- * sequence, its memory accesses have a base that nothing else writes, and QEMU 7.2 has it.
+ * sequence, its memory accesses have a base that nothing else writes, and QEMU 7.2 has it where it is to judge.
  */
 export function safeWord(word: number, environment: Environment): boolean {
   const instruction = decode(word);
   if (instruction === undefined) return true;
   const { name, flow, syntax, extension } = instruction;
-  if (!isOnQemu(instruction)) return false;
+  if (!environment.newer && !isOnQemu(instruction)) return false;
   if (flow === "branch" || flow === "jump" || flow === "indirect") return false;
   if (name === "wfi") return environment.mode === 0;
   if (name === "mret") return environment.mode < 3;

@@ -36,6 +36,35 @@ function launch(number: number): Batch {
   return { title: `seed ${SEED}, batch ${number}`, sequences, image, expected: qemu.run(image) };
 }
 
+/** Sequences with instructions that QEMU lacks end in translated code as they do in the interpreter. */
+export function newerSuite(): void {
+  const seen = new Map<string, number>();
+  const batches = Array.from({ length: Math.ceil(BATCHES / 5) }, (_, number) => number);
+
+  describe(`${batches.length * MAX_RECORDS} sequences with seed ${SEED} and newer instructions`, () => {
+    test.each(batches)("batch %d", { timeout: 300_000 }, async (number) => {
+      const sequences = Array.from({ length: MAX_RECORDS }, (_, slot) =>
+        makeSequence(SEED + 1, number * MAX_RECORDS + slot, slot, true),
+      );
+      count(seen, sequences);
+      const image = buildImage(sequences);
+      const interpreted = await interpreter.run(image);
+      await translator.run(buildImage([]));
+      const translated = await translator.run(image);
+      const title = `seed ${SEED}, newer batch ${number}`;
+      const machines = [interpreter, translator] as const;
+      expect(await compareOutcomes(title, sequences, machines, [interpreted, translated])).toBeUndefined();
+      expect(translated.instructions).toBe(interpreted.instructions);
+    });
+
+    afterAll(() => {
+      const newer = INSTRUCTIONS.filter((instruction) => !isOnQemu(instruction));
+      const rare = newer.filter(({ name }) => (seen.get(name) ?? 0) < SEQUENCES / 1000);
+      expect(rare.map(({ name }) => name)).toEqual([]);
+    });
+  });
+}
+
 async function compare({ title, sequences, image, expected }: Batch): Promise<void> {
   const interpreted = await interpreter.run(image);
   const translated = await translator.run(image);

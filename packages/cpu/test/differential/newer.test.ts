@@ -1,0 +1,3 @@
+import { newerSuite } from "./suite.ts";
+
+newerSuite();
