@@ -38,8 +38,8 @@ test("a row costs what is between its marks: neither the boot nor preparations, 
   const light = `echo @@ begin light; echo @@ end light; echo @@ result light 7; echo @@ done light 0`;
   const heavy = `${busy(400_000)}; echo @@ begin heavy; bash -c '${busy(400_000)}'; ${busy(400_000)}
     echo @@ end heavy; ${busy(400_000)}; echo @@ result heavy 8 9; echo @@ done heavy 0`;
-  const script = `${busy(400_000)}; echo @@ ready light; read -r _; ${light}
-    echo @@ ready heavy; read -r _; ${heavy}; sleep 60`;
+  const script = `${busy(400_000)}; echo @@ ready light; read -r _; echo @@ go light; ${light}
+    echo @@ ready heavy; read -r _; echo @@ go heavy; ${heavy}; sleep 60`;
   const running = session(script, ["light", "heavy"]);
   await running.ready();
   const first = await running.row();
@@ -58,6 +58,16 @@ test("the guest starts a row only when it is asked to", async () => {
   await running.ready();
   await new Promise((resolve) => setTimeout(resolve, 400));
   await expect(running.row()).rejects.toThrow(/^row a: not done after 1 s\n[\s\S]*ended:\n@@ ready a\n$/);
+});
+
+test("a guest that does not hear at first is asked again", async () => {
+  const done = "for word in go begin end result; do echo @@ $word a; done; echo @@ done a 0";
+  const running = session(`echo @@ ready a; read -r _; read -r line; echo heard $line; ${done}; sleep 60`, [
+    "a",
+  ]);
+  await running.ready();
+  await expect(running.row()).resolves.toMatchObject({ result: "" });
+  running.close();
 });
 
 test.each([
@@ -82,7 +92,7 @@ test.each([
   ["echo @@ begin a; echo @@ end a; echo @@ result a x; echo @@ done a 2", /row a: ended with status 2/],
   ["echo @@ begin a; echo out of memory; exit 0", /row a: the emulator ended[\s\S]*out of memory/],
 ])("a row that does %j has failed", async (script, message) => {
-  const running = session(`echo @@ ready a; read -r _; ${script}; sleep 60`, ["a"]);
+  const running = session(`echo @@ ready a; read -r _; echo @@ go a; ${script}; sleep 60`, ["a"]);
   await running.ready();
   await expect(running.row()).rejects.toThrow(message);
 });

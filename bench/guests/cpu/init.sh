@@ -1,6 +1,6 @@
 #!/bin/sh
 # The measuring guest's init. The kernel hands it `rows=NAME:WORK,...` from its command line as a variable. It does
-# them in turn, each when a line of input comes, says so on the console in lines that start with @@, and powers the
+# them in turn, each when a line of input names it, says so on the console in lines that start with @@, and powers the
 # machine off.
 export PATH=/bench:/usr/bin:/bin PYTHONHASHSEED=0
 mount -t proc proc /proc
@@ -76,7 +76,8 @@ for item in $(echo "$rows" | busybox tr , ' '); do
   export ROW="${item%:*}"
   work=${item#*:}
   mark ready "$ROW"
-  read -r _
+  until [ "$answer" = "$ROW" ]; do read -r answer; done
+  mark go "$ROW"
   case $ROW in
     coremark) coremark "$work" ;;
     dhrystone) dhrystone "$work" ;;

@@ -1,6 +1,9 @@
+import { writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import type { Command } from "../benchmark.ts";
 import { isomorph } from "../programs.ts";
 import { kernelWithInitrd } from "./kernel-with-initrd.ts";
+import { tinyemuFirmware } from "./tinyemu-machine.ts";
 
 /** What an emulator is told to boot. */
 export interface BootImages {
@@ -68,6 +71,25 @@ export function rvvm(program: string): Emulator {
       const { image, option } = await kernelWithInitrd(kernel, initrd, folder);
       const machine = [program, firmware, "-m", "1G", "-smp", "1", "-nogui", "-nonet", "-k", image];
       return { argv: [...machine, "-cmdline", `${UART} ${option} ${append}`] };
+    },
+  };
+}
+
+/** TinyEMU, an interpreter, with firmware of ours: no other that boots today's kernels runs on it. */
+export function tinyemu(program: string): Emulator {
+  return {
+    name: "tinyemu",
+    title: "TinyEMU",
+    program,
+    command: async ({ kernel, initrd, append, folder }) => {
+      const { image, option } = await kernelWithInitrd(kernel, initrd, folder);
+      const console = "earlycon=sbi console=hvc0";
+      const bios = await tinyemuFirmware(`${console} ${option} ${append}`, folder);
+      const config = join(folder, `tinyemu-${basename(initrd)}.cfg`);
+      const machine = { version: 1, machine: "riscv64", memory_size: 1024, bios, kernel: image };
+      const entries = Object.entries(machine).map(([key, value]) => `${key}: ${JSON.stringify(value)}`);
+      await writeFile(config, `{ ${entries.join(", ")} }\n`);
+      return { argv: [program, config] };
     },
   };
 }

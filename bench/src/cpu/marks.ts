@@ -1,9 +1,9 @@
 /**
- * What the guest says about a row: that it waits for a line of input to start it, where the measured part begins and
- * ends, what came out, and how it ended.
+ * What the guest says about a row: that it waits for a line of input with the row's name, that it has got it, where the
+ * measured part begins and ends, what came out, and how it ended.
  */
 export interface Mark {
-  readonly kind: "ready" | "begin" | "end" | "result" | "done";
+  readonly kind: "ready" | "go" | "begin" | "end" | "result" | "done";
   readonly row: string;
   /** The result, or the exit status; empty for the others. */
   readonly detail: string;
@@ -23,7 +23,7 @@ export class MarkReader {
     this.#line = (lines.pop() ?? "").slice(0, LINE_LIMIT);
     for (const line of lines) {
       const [, kind, row, detail = ""] =
-        /@@ (ready|begin|end|result|done) ([a-z0-9-]+)(?: (.*))?$/.exec(line.replace(/\r+$/, "")) ?? [];
+        /@@ (ready|go|begin|end|result|done) ([a-z0-9-]+)(?: (.*))?$/.exec(line.replace(/\r+$/, "")) ?? [];
       if (kind !== undefined && row !== undefined) marks.push({ kind: kind as Mark["kind"], row, detail });
     }
     return marks;

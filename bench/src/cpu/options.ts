@@ -13,6 +13,7 @@ export interface TableOptions {
   readonly qemu?: string | undefined;
   /** Programs of peers that take part when they are given. */
   readonly rvvm?: string | undefined;
+  readonly tinyemu?: string | undefined;
   readonly genuine: GenuineSources;
   /** A Markdown file that takes the table. */
   readonly write?: string | undefined;
@@ -35,6 +36,7 @@ programs, command line and amounts of work, on one hart with 1 GiB.
   --ours COMMAND              instead of this checkout's isomorph; also ISOMORPH_CLI
   --qemu PROGRAM              instead of qemu-system-riscv64; also QEMU
   --rvvm PROGRAM              adds RVVM; also RVVM
+  --tinyemu PROGRAM           adds TinyEMU (its temu); also TINYEMU
   --coremark DIR              builds and runs CoreMark from this checkout of it; also COREMARK
   --dhrystone DIR             the same for Dhrystone 2.1; also DHRYSTONE
   --write FILE                puts the table into a Markdown file, between its markers
@@ -51,6 +53,7 @@ const settings = {
   ours: { type: "string" },
   qemu: { type: "string" },
   rvvm: { type: "string" },
+  tinyemu: { type: "string" },
   coremark: { type: "string" },
   dhrystone: { type: "string" },
   write: { type: "string" },
@@ -80,6 +83,7 @@ export function parseTableOptions(
     ours: values.ours ?? given("ISOMORPH_CLI"),
     qemu: values.qemu ?? given("QEMU"),
     rvvm: values.rvvm ?? given("RVVM"),
+    tinyemu: values.tinyemu ?? given("TINYEMU"),
     genuine: {
       coremark: values.coremark ?? given("COREMARK"),
       dhrystone: values.dhrystone ?? given("DHRYSTONE"),

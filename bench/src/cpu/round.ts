@@ -8,7 +8,7 @@ import { type RowCost, runUntil, Session } from "./session.ts";
 const INIT_STARTS = "as init process";
 
 /** Seconds that a row of a slow emulator on a busy machine may take. */
-const PATIENCE = 600;
+const PATIENCE = 300;
 
 /**
  * Every emulator does every row once. All are there at the same time, but only one has something to do: so those who

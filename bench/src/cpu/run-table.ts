@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { cacheFolder } from "../../../packages/cli/src/start/folders.ts";
 import type { Cost } from "../benchmark.ts";
 import { describeCost } from "../paired.ts";
-import { type Emulator, ours, qemu, rvvm } from "./emulators.ts";
+import { type Emulator, ours, qemu, rvvm, tinyemu } from "./emulators.ts";
 import { buildMeasuringGuest } from "./guest.ts";
 import { type TableOptions, TableUsageError } from "./options.ts";
 import { requireProgram, requireSources } from "./require.ts";
@@ -71,6 +71,7 @@ function chooseEmulators(options: TableOptions): Emulator[] {
     ours(options.ours),
     qemu(options.qemu),
     ...(options.rvvm === undefined ? [] : [rvvm(options.rvvm)]),
+    ...(options.tinyemu === undefined ? [] : [tinyemu(options.tinyemu)]),
   ];
   if (options.emulators === undefined) return all;
   const unknown = options.emulators.filter((name) => !all.some((emulator) => emulator.name === name));

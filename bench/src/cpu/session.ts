@@ -16,6 +16,9 @@ export interface SessionOptions {
   readonly onOutput?: ((text: string) => void) | undefined;
 }
 
+/** Milliseconds after which a question is repeated. */
+const ASK_AGAIN = 2000;
+
 interface Waiter {
   readonly resolve: (mark: Mark) => void;
   readonly reject: (error: Error) => void;
@@ -63,7 +66,7 @@ export class Session {
    */
   async row(): Promise<RowCost> {
     const cost = await this.#within(async (row) => {
-      this.#emulator.send("\n");
+      await this.#ask(row);
       const { begin, end } = await this.#samplesOf(row);
       const result = await this.#outcome(row);
       const { user, system, wall } = end;
@@ -92,6 +95,18 @@ export class Session {
       throw this.#emulator.error(`row ${row}: ${(error as Error).message}`);
     } finally {
       clearTimeout(timer);
+    }
+  }
+
+  /** Some emulators lose input at times: so the guest is asked until it has heard. */
+  async #ask(row: string): Promise<void> {
+    const ask = (): void => this.#emulator.send(`${row}\n`);
+    ask();
+    const timer = setInterval(ask, ASK_AGAIN);
+    try {
+      await this.#expect("go", row);
+    } finally {
+      clearInterval(timer);
     }
   }
 
