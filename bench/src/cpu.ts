@@ -1,7 +1,7 @@
 import { help, parseTableOptions, TableUsageError } from "./cpu/options.ts";
 import { runTable } from "./cpu/run-table.ts";
 import { tableCells, textTable } from "./cpu/table.ts";
-import { tableSection, writeTable } from "./cpu/write-table.ts";
+import { roundsTold, tableSection, writeTable } from "./cpu/write-table.ts";
 
 /** `npm run bench -- cpu`. @returns the exit code. */
 export async function cpuCommand(args: readonly string[]): Promise<number> {
@@ -12,7 +12,7 @@ export async function cpuCommand(args: readonly string[]): Promise<number> {
       return 0;
     }
     const { table, origin } = await runTable(options, (line) => console.log(line));
-    console.log(`guest work per second of user CPU time, medians of ${options.rounds} rounds`);
+    console.log(`guest work per second of user CPU time, ${roundsTold(options.rounds)}`);
     console.log(textTable(tableCells(table)));
     if (options.write !== undefined) writeTable(options.write, tableSection(table, origin));
     return 0;

@@ -15,7 +15,7 @@ export interface TableOrigin {
 /** The Markdown section, its markers included. */
 export function tableSection(table: Table, { host, rounds, version }: TableOrigin): string {
   const origin =
-    `Guest work per second of the emulator's user CPU time: medians of ${rounds} rounds on ${host}, Node ` +
+    `Guest work per second of the emulator's user CPU time: ${roundsTold(rounds)} on ${host}, Node ` +
     `${process.version}, Linux ${version} in the guest. A ratio above 1 means that ours is ahead.`;
   return `${BEGIN}\n${wrap(origin)}\n\n${markdownTable(tableCells(table))}\n${END}`;
 }
@@ -36,6 +36,11 @@ export function writeTable(file: string, section: string): void {
   if (begin < 0 || end < 0)
     throw new Error(`${file} has no place for the table: a line ${BEGIN}, a line ${END}`);
   writeFileSync(file, text.slice(0, begin) + section + text.slice(end + END.length));
+}
+
+/** What the figures are. */
+export function roundsTold(rounds: number): string {
+  return rounds === 1 ? "one round" : `medians of ${rounds} rounds`;
 }
 
 /** Lines of at most 120 characters. */
