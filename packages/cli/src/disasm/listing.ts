@@ -1,5 +1,5 @@
 import { disassemble } from "@isomorph/cpu/disasm";
-import type { ByteSource, SymbolTable } from "@isomorph/hypervisor/symbols";
+import type { ByteSource, ProgramSymbol, SymbolTable } from "@isomorph/hypervisor/symbols";
 import type { CodeArea } from "./code-areas.ts";
 
 /** Bytes that are read at once. */
@@ -49,23 +49,26 @@ export class Listing {
       const size = Math.min(CHUNK, Number(stop - address));
       const bytes = this.#source.read(area.offset + Number(address - area.address), size);
       const isLast = address + BigInt(size) >= stop;
+      const shown = addressTexts(address);
+      const distance = (symbol: ProgramSymbol | undefined): number =>
+        symbol === undefined ? Number.POSITIVE_INFINITY : Number(symbol.address - address);
+      let label = distance(next);
       let text = "";
       let at = 0;
       // The last parcel of a piece may be the first half of an instruction that goes on in the next.
       while (at < size && (isLast || at + 4 <= size)) {
-        const here = address + BigInt(at);
-        let limit = size;
-        if (next !== undefined) {
-          if (next.address === here) {
-            text += `\n${hex(here)} <${next.name}>:\n`;
-            next = this.#symbols.next(here);
-          }
-          // An instruction does not reach into what has a name of its own.
-          if (next !== undefined && next.address < here + 4n)
-            limit = Math.min(size, at + Number(next.address - here));
+        if (label === at) {
+          text += `\n${shown(at)} <${next?.name}>:\n`;
+          next = this.#symbols.next(address + BigInt(at));
+          label = distance(next);
         }
-        const { line, length } = this.#instruction(bytes, at, limit, here);
-        text += line;
+        // An instruction does not reach into what has a name of its own.
+        const { word, length } = instructionAt(bytes, at, Math.min(size, label));
+        const encoding = word
+          .toString(16)
+          .padStart(2 * length, "0")
+          .padEnd(8);
+        text += `${shown(at)}:  ${encoding}  ${this.#text(word, length, address, at)}\n`;
         at += length;
       }
       yield text;
@@ -73,68 +76,53 @@ export class Listing {
     }
   }
 
-  #instruction(
-    bytes: Uint8Array,
-    at: number,
-    limit: number,
-    address: bigint,
-  ): { line: string; length: number } {
-    const left = limit - at;
-    if (left < 2)
-      return {
-        line: this.#line(address, bytes[at] as number, 1, `.byte 0x${(bytes[at] as number).toString(16)}`),
-        length: 1,
-      };
-    const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
-    const isFull = (low & 3) === 3;
-    if (isFull && left < 4)
-      return { line: this.#line(address, low, 2, `.2byte 0x${low.toString(16)}`), length: 2 };
-    const word = isFull
-      ? (low | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)) >>> 0
-      : low;
-    const length = isFull ? 4 : 2;
-    return {
-      line: this.#line(address, word, length, this.#text(word, address) + this.#reference(word, address)),
-      length,
-    };
-  }
-
-  #text(word: number, address: bigint): string {
-    if (isRelative(word)) {
-      const { text } = disassemble(word, address);
-      const target = /0x([0-9a-f]+)$/.exec(text);
-      if (target === null || text.startsWith(".")) return text;
-      const place = this.#place(BigInt(target[0]));
-      return place === "" ? text : `${text} <${place}>`;
+  /** @param at - Bytes from `base` to the instruction. */
+  #text(word: number, length: number, base: bigint, at: number): string {
+    const isFull = (word & 3) === 3;
+    if (length < (isFull ? 4 : 2)) {
+      this.#upper = undefined;
+      return `.${length === 1 ? "" : length}byte 0x${word.toString(16)}`;
     }
-    const known = this.#texts.get(word);
-    if (known !== undefined) return known;
-    if (this.#texts.size >= MAX_REMEMBERED) this.#texts.clear();
-    const { text } = disassemble(word, address);
-    this.#texts.set(word, text);
-    return text;
+    if (isRelative(word)) {
+      this.#upper = undefined;
+      return this.#branch(word, base + BigInt(at));
+    }
+    let text = this.#texts.get(word);
+    if (text === undefined) {
+      if (this.#texts.size >= MAX_REMEMBERED) this.#texts.clear();
+      text = disassemble(word).text;
+      this.#texts.set(word, text);
+    }
+    if (!isFull) {
+      this.#upper = undefined;
+      return text;
+    }
+    return text + this.#reference(word, base, at);
   }
 
-  /** The address that this instruction makes with `auipc` before it: `# 0x80001234 <main>`. */
-  #reference(word: number, address: bigint): string {
+  #branch(word: number, address: bigint): string {
+    const { text } = disassemble(word, address);
+    const target = /0x([0-9a-f]+)$/.exec(text);
+    if (target === null || text.startsWith(".")) return text;
+    const place = this.#place(BigInt(target[0]));
+    return place === "" ? text : `${text} <${place}>`;
+  }
+
+  /** The address that this instruction makes with `auipc` before it: ` # 0x80001234 <main>`. */
+  #reference(word: number, base: bigint, at: number): string {
     const upper = this.#upper;
     this.#upper = undefined;
     if ((word & 0x7f) === AUIPC) {
-      const value = BigInt.asUintN(64, address + BigInt(word & ~0xfff));
+      const value = BigInt.asUintN(64, base + BigInt(at + (word & ~0xfff)));
       this.#upper = { register: (word >>> 7) & 31, value };
+      return "";
     }
+    if (upper === undefined) return "";
     const low = lowPart(word);
-    if (upper === undefined || low === undefined || ((word >>> 15) & 31) !== upper.register) return "";
+    if (low === undefined || ((word >>> 15) & 31) !== upper.register) return "";
     const target = BigInt.asUintN(64, upper.value + BigInt(low));
     const place = this.#place(target);
     return ` # 0x${target.toString(16)}${place === "" ? "" : ` <${place}>`}`;
-  }
-
-  #line(address: bigint, word: number, length: number, text: string): string {
-    return `${hex(address)}:  ${word
-      .toString(16)
-      .padStart(2 * length, "0")
-      .padEnd(8)}  ${text}\n`;
   }
 
   /** `symbol+0x12`; empty where no symbol covers the address. */
@@ -145,6 +133,31 @@ export class Listing {
       ? symbol.name
       : `${symbol.name}+0x${(address - symbol.address).toString(16)}`;
   }
+}
+
+/** The instruction at an offset, or what there is of it before `limit`. */
+function instructionAt(bytes: Uint8Array, at: number, limit: number): { word: number; length: 1 | 2 | 4 } {
+  const first = bytes[at] as number;
+  if (limit - at < 2) return { word: first, length: 1 };
+  const low = first | ((bytes[at + 1] as number) << 8);
+  if ((low & 3) !== 3 || limit - at < 4) return { word: low, length: 2 };
+  return {
+    word: (low | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)) >>> 0,
+    length: 4,
+  };
+}
+
+/** The addresses from `base` on as text, for offsets up to {@link CHUNK}. */
+function addressTexts(base: bigint): (offset: number) => string {
+  const low = Number(base & 0xffffffn);
+  const above = base >> 24n;
+  const prefixes = [above, above + 1n].map((part) => (part === 0n ? "" : part.toString(16)));
+  return (offset) => {
+    const sum = low + offset;
+    const prefix = prefixes[sum >>> 24] as string;
+    const digits = (sum & 0xffffff).toString(16).padStart(6, "0");
+    return prefix.length < 2 ? (prefix + digits).padStart(8, "0") : prefix + digits;
+  };
 }
 
 /** The number that a load, store, `addi` or `jalr` adds to its register. */
