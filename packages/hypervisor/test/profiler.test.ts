@@ -66,6 +66,21 @@ describe("what is sampled", () => {
     expect(profile.folded()).toMatch(/^hart_0;kernel;_start;both;much \d+$/m);
   });
 
+  test("user programs apart from the kernel, and from one another", async () => {
+    const entry = `
+      __attribute__((naked, noreturn)) void _start(void) {
+        __asm__ volatile("la sp, _start; li t0, 0x100000; add sp, sp, t0; andi sp, sp, -16; li s0, 0;"
+          "la t0, user; csrw sepc, t0; li t0, 0x100; csrc sstatus, t0; sret;"
+          ".balign 4; user: 1: li a0, 1500; jal both; j 1b");
+      }`;
+    const program = SPLIT.slice(0, SPLIT.indexOf("__attribute__((naked")) + entry;
+    const { bytes } = compile(program, ["-O1", "-fno-omit-frame-pointer", "-march=rv64gc"], KERNEL);
+    await using vm = await machine({ kernel: bytes });
+    const profile = await profileOf(vm, 400);
+    expect(profile.folded()).toMatch(/^user_1;user;both;much \d+$/m);
+    expect(profile.top(1)[0]).toMatchObject({ name: "much", part: "user" });
+  });
+
   test("names that are given come before the kernel's own; without any there are brackets", async () => {
     await using vm = await machine();
     const names = new Map([...readSymbols(split.bytes)].map(({ name, address }) => [name, address]));

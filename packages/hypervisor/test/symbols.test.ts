@@ -44,6 +44,16 @@ describe("ELF", () => {
     expect(new SymbolTable([]).find(0n)).toBeUndefined();
   });
 
+  test("bytes may be a part of something larger, or a Buffer", () => {
+    const padded = Buffer.concat([Buffer.alloc(13), bytes, Buffer.alloc(7)]);
+    for (const part of [
+      padded.subarray(13, 13 + bytes.length),
+      new Uint8Array(padded).subarray(13, 13 + bytes.length),
+    ]) {
+      expect([...readSymbols(part)]).toEqual([...table]);
+    }
+  });
+
   test("moved: the same names elsewhere", () => {
     const moved = table.moved(0x1000n);
     expect(moved.named("other")?.address).toBe((table.named("other")?.address ?? 0n) + 0x1000n);

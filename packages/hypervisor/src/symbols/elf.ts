@@ -205,7 +205,7 @@ function optionalWindow(source: ByteSource, offset: number, length: number): Dat
   return new DataView(copy(source.read(offset, length)));
 }
 
-/** Sources may hand out windows on something larger. */
+/** Sources may hand out windows on something larger, and Node's Buffer has a `slice` that copies nothing. */
 function copy(bytes: Uint8Array): ArrayBuffer {
-  return bytes.slice().buffer;
+  return new Uint8Array(bytes).buffer;
 }
