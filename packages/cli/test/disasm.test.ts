@@ -8,7 +8,7 @@ import type { DebianGuest } from "../src/guest/debian.ts";
 import { commandLine, isomorph, runToEnd, scratch } from "./support/command.ts";
 import { BUILD_SECONDS, debianGuest } from "./support/debian.ts";
 import { echoGuest } from "./support/guests.ts";
-import { type ListedInstruction, listedInstructions, objdump, objdumpRaw } from "./support/objdump.ts";
+import { type ListedInstruction, listedInstructions, objdump, objdumpRaw, tool } from "./support/objdump.ts";
 
 const { folder, env } = scratch();
 const file = (name: string): string => join(folder, name);
@@ -30,10 +30,8 @@ beforeAll(async () => {
   });
   if (unpacked.error !== undefined) throw unpacked.error;
   writeFileSync(file("a.c"), SOURCE);
-  const built = spawnSync("riscv64-linux-gnu-gcc", [
-    ...["-O1", "-march=rv64gc", "-ffreestanding", "-nostdlib", "-static", "-o", file("a.elf"), file("a.c")],
-  ]);
-  if (built.status !== 0) throw new Error(`gcc failed: ${built.stderr}`);
+  const freestanding = ["-O1", "-march=rv64gc", "-ffreestanding", "-nostdlib", "-static"];
+  await tool("gcc", ...freestanding, "-o", file("a.elf"), file("a.c"));
   mkdirSync(file("folder"));
   writeFileSync(file("empty"), "");
   writeFileSync(file("text"), "just text");
@@ -111,10 +109,10 @@ describe("is what objdump shows", () => {
 
   test("labels, targets and addresses put together from two instructions: the same symbols", async () => {
     const ours = await disasm(file("a.elf"));
-    const gnu = await runToEnd("riscv64-linux-gnu-objdump", ["-d", "-z", "-M", "no-aliases", file("a.elf")]);
+    const gnu = await tool("objdump", "-d", "-z", "-M", "no-aliases", file("a.elf"));
     const labels = (text: string): string[] =>
       [...text.matchAll(/^0*([0-9a-f]+ <\w+>):$/gm)].map(([, label]) => label as string);
-    expect(labels(ours)).toEqual(labels(gnu.stdout.toString()));
+    expect(labels(ours)).toEqual(labels(gnu));
     const theirs = new Map((await objdump(file("a.elf"))).map((one) => [one.address, one.places]));
     const listed = listedInstructions(ours);
     for (const { address, places } of listed) {

@@ -18,7 +18,7 @@ export const Counter = {
 } as const;
 
 /** What the instruction is that a region left to the interpreter, as the index of its counter. */
-export const BailClass = { OTHER: 0, MEMORY: 1, SYSTEM: 2, FLOAT: 3 } as const;
+const BailClass = { OTHER: 0, MEMORY: 1, SYSTEM: 2, FLOAT: 3 } as const;
 
 const INTERRUPT_TRAPS: number = Counter.TRAPS + 16 * 8;
 

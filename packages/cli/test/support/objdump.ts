@@ -66,7 +66,8 @@ export async function objdumpRaw(code: Uint8Array, address: bigint): Promise<Lis
   }
 }
 
-async function tool(name: string, ...args: string[]): Promise<string> {
+/** What a tool of the cross compiler writes. */
+export async function tool(name: string, ...args: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await runToEnd(`riscv64-linux-gnu-${name}`, args);
   if (code !== 0) throw new Error(`${name} failed: ${stderr.slice(0, 2000)}`);
   return stdout.toString();
