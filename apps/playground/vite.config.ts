@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import type { UserConfig } from "vite";
 import { guestFiles } from "./src/node/guest-files.ts";
 
-// SharedArrayBuffer needs a cross-origin isolated page. The page does without, so far.
+// SharedArrayBuffer needs a cross-origin isolated page: several processors run in workers that share memory.
 const headers: Record<string, string> = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",

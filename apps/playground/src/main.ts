@@ -20,6 +20,7 @@ const STATE_NAMES: Readonly<Record<State, string>> = {
 
 const controls = element("controls", HTMLFormElement);
 const guestList = element("guest", HTMLSelectElement);
+const hartList = element("harts", HTMLSelectElement);
 const bootButton = element("boot", HTMLButtonElement);
 const stopButton = element("stop", HTMLButtonElement);
 const resetButton = element("reset", HTMLButtonElement);
@@ -54,6 +55,8 @@ function show(next: State): void {
   lamp.dataset.state = state;
   stateText.textContent = STATE_NAMES[state];
   guestList.disabled = !isOff;
+  // Threads share memory on isolated pages only.
+  hartList.disabled = !isOff || !crossOriginIsolated;
   bootButton.disabled = !isOff || guest?.images === undefined;
   stopButton.disabled = state !== "loading" && state !== "running";
   resetButton.disabled = state !== "running";
@@ -88,7 +91,7 @@ function boot(): void {
   lastSpeed = { instructions: 0, milliseconds: 0 };
   show("loading");
   machine = new MachineClient({ onmessage: receive });
-  machine.boot(guest.images, guest.memory, terminal.size);
+  machine.boot(guest.images, { memory: guest.memory, harts: Number(hartList.value) }, terminal.size);
   terminal.focus();
 }
 

@@ -28,6 +28,8 @@ export type PageMessage =
       readonly type: "boot";
       readonly images: GuestImages;
       readonly memory: number;
+      /** More than one run in threads of their own. */
+      readonly harts: number;
       readonly size: TerminalSize;
     }
   | { readonly type: "input"; readonly bytes: Uint8Array }

@@ -1,4 +1,5 @@
 import type { Clock, GuestMemory, Log, MmioBus, Vcpu } from "@isomorph/interface";
+import type { ProcessorThreads } from "./threads/processor-threads.ts";
 
 /** What a processor is plugged into. */
 export interface ProcessorEnvironment {
@@ -18,6 +19,11 @@ export interface ProcessorEnvironment {
    */
   readonly firmware: "vmm" | "guest";
   readonly log: Log;
+  /**
+   * Whether each hart is to run in a thread of its own. The processor then executes nothing itself: see
+   * {@link Processor.threads}. The host must have shared memory.
+   */
+  readonly threads?: boolean | undefined;
 }
 
 /** Makes the processor of a machine. `riscv64()` returns one of these: configure, then inject. */
@@ -40,6 +46,8 @@ export interface Processor {
   };
   /** Counters since the processor was made, all harts together: {@link PROCESSOR_COUNTERS} says what each one counts. */
   counters(): Readonly<Record<string, number>>;
+  /** What the harts' threads need, and how they are served. Undefined where the harts run here, by `Hart.run`. */
+  readonly threads?: ProcessorThreads | undefined;
   close(): void;
 }
 

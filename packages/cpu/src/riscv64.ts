@@ -8,6 +8,9 @@ import { expansionTable } from "./isa/index.ts";
 import { CRYPTO_TABLES, EXPANSION_TABLE, FLOAT_CONSTANTS, TABLES_END } from "./memory-tables.ts";
 import type { Processor, ProcessorEnvironment, ProcessorFactory } from "./processor.ts";
 import { HART_STRIDE } from "./state.ts";
+import { ProcessorThreads } from "./threads/processor-threads.ts";
+import { RemoteHart } from "./threads/remote-hart.ts";
+import { announceCodeWrite } from "./threads/shared-code-pages.ts";
 import { codeMap, codeMapSize, LARGEST_ENTRY } from "./translator/code-map.ts";
 import { Translator } from "./translator/translator.ts";
 
@@ -84,14 +87,19 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
   if (!Number.isInteger(environment.harts) || environment.harts < 1 || environment.harts > 8) {
     throw new RangeError(`a processor has 1 to 8 harts, not ${environment.harts}`);
   }
+  const isThreaded = environment.threads === true;
   const harts = { start: TABLES_END, stride: HART_STRIDE, count: environment.harts };
   const codeMapStart = TABLES_END + harts.count * HART_STRIDE;
-  const memory = new MachineMemory({
+  // Threads translate each for itself, and have a code map each.
+  const maps = isThreaded ? harts.count : 1;
+  const mapSize = codeMapSize(codeMapStart, environment.memorySize);
+  const layout = {
     ramBase: environment.memoryBase,
     ramSize: environment.memorySize,
-    reserved: Math.max(codeMapStart + codeMapSize(codeMapStart, environment.memorySize), JUMP_REACH),
+    reserved: Math.max(codeMapStart + maps * mapSize, JUMP_REACH),
     harts,
-  });
+  };
+  const memory = new MachineMemory({ ...layout, shared: isThreaded });
   const largest = 2 ** 32 - JUMP_REACH - memory.ramOffset;
   if (memory.size > largest) {
     throw new RangeError(`memorySize ${memory.size} is too large: at most ${largest} bytes`);
@@ -113,15 +121,17 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
     // WebAssembly hands over the upper half of 32-bit addresses as negative numbers.
     codeWritten: (ramOffset, length) => translator.codeWritten(ramOffset >>> 0, length),
     time: () => clock.now(),
+    mail() {},
   };
-  const bytes = coreModule({
+  const coreOptions = {
     memory,
     harts,
     expansionTable: EXPANSION_TABLE,
     codeMap: map,
     translationThreshold,
-  });
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: imports });
+  };
+  const module = new WebAssembly.Module(coreModule(coreOptions));
+  const instance = new WebAssembly.Instance(module, { env: imports });
   const core = instance.exports as unknown as CoreExports;
   const translator = new Translator({
     memory,
@@ -131,24 +141,35 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
     core,
     expansionTable: EXPANSION_TABLE,
   });
-  memory.onCodeWritten = (ramOffset, length) => translator.codeWritten(ramOffset, length);
+  const threads = isThreaded
+    ? new ProcessorThreads(
+        {
+          memory: memory.memory,
+          layout,
+          blocks: harts,
+          expansionTable: EXPANSION_TABLE,
+          codeMaps: Array.from({ length: maps }, (_, hart) => codeMapStart + hart * mapSize),
+          translationThreshold,
+          firmware,
+        },
+        bus,
+      )
+    : undefined;
+  const { codeHolders } = memory;
+  memory.onCodeWritten =
+    threads === undefined || codeHolders === undefined
+      ? (ramOffset, length) => translator.codeWritten(ramOffset, length)
+      : (ramOffset, length) => announceCodeWrite(codeHolders, threads.channels, ramOffset, length);
   const toGpa = (host: number): number | undefined => {
     const gpa = (host >>> 0) - memory.ramOffset + memory.base;
     return memory.contains(gpa, 1) ? gpa : undefined;
   };
-  const all = Array.from(
-    { length: harts.count },
-    (_, id) =>
-      new CoreHart({
-        id,
-        state: harts.start + id * harts.stride,
-        buffer,
-        toGpa,
-        firmware,
-        core,
-        translator,
-      }),
-  );
+  const all = Array.from({ length: harts.count }, (_, id) => {
+    const state = harts.start + id * harts.stride;
+    const environment = { id, state, buffer, toGpa, firmware, core, translator };
+    const channel = threads?.channels[id];
+    return channel === undefined ? new CoreHart(environment) : new RemoteHart(environment, channel);
+  });
   for (const hart of all) hart.reset({ pc: environment.memoryBase, a0: hart.id, a1: 0 });
   return {
     memory,
@@ -161,9 +182,12 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
     },
     counters: () => ({
       instructions: all.reduce((sum, hart) => sum + hart.instructionsRetired, 0),
-      ...sumOf(all.map((hart) => hart.counters())),
-      ...translator.counters(),
+      ...(threads?.counters({ ...(all[0] as CoreHart).counters(), ...translator.counters() }) ?? {
+        ...sumOf(all.map((hart) => hart.counters())),
+        ...translator.counters(),
+      }),
     }),
+    threads,
     close: () => translator.close(),
   };
 }

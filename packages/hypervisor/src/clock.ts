@@ -18,13 +18,31 @@ const TIMEBASE_FREQUENCY = 10_000_000;
 
 const TICKS_PER_MILLISECOND = TIMEBASE_FREQUENCY / 1000;
 
+/** Ticks of {@link hostClock} from one time of the host to another, in milliseconds. */
+export function ticksBetween(origin: number, now: number): number {
+  return Math.max(0, Math.floor((now - origin) * TICKS_PER_MILLISECOND));
+}
+
+/** A clock that follows the host's; both times are in the host's milliseconds. */
+export interface HostClock extends Timebase {
+  /** When tick 0 was. */
+  readonly origin: number;
+  readonly pausedAt: number | undefined;
+}
+
 /** The host's monotonic time. `now` gives milliseconds. */
-export function hostClock(now: () => number = () => performance.now()): Timebase {
+export function hostClock(now: () => number = () => performance.now()): HostClock {
   let origin = now();
   let pausedAt: number | undefined;
   return {
     frequency: TIMEBASE_FREQUENCY,
-    now: () => Math.floor(((pausedAt ?? now()) - origin) * TICKS_PER_MILLISECOND),
+    get origin() {
+      return origin;
+    },
+    get pausedAt() {
+      return pausedAt;
+    },
+    now: () => ticksBetween(origin, pausedAt ?? now()),
     reset() {
       origin = pausedAt ?? now();
     },

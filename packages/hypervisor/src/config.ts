@@ -3,6 +3,7 @@ import type { Clock, Device, DeviceFactory, Log } from "@isomorph/interface";
 import type { HtifOptions } from "./htif.ts";
 import { MEMORY_MAP } from "./machine/memory-map.ts";
 import type { DebugConsole } from "./sbi/contract.ts";
+import type { HartThreads } from "./threads/hart-threads.ts";
 
 /** Device factories by the name of the device. */
 export type DeviceFactories = { readonly [name: string]: DeviceFactory<Device> };
@@ -16,6 +17,12 @@ export interface VmConfig<F extends DeviceFactories = DeviceFactories> {
   readonly cpu: ProcessorFactory;
   /** Number of harts, 1 to 8. Default 1. */
   readonly harts?: number | undefined;
+  /**
+   * Runs each hart in a thread of its own: `nodeThreads()` of `@isomorph/hypervisor/node`, or `webThreads()` of
+   * `@isomorph/hypervisor/web` on a page that is cross-origin isolated. Needs `clock: "host"`. Default: all harts
+   * take turns on this thread.
+   */
+  readonly threads?: HartThreads | undefined;
   /** Bytes of RAM: a multiple of 4096, 64 KiB or more. Default 1 GiB. */
   readonly memory?: number | undefined;
   /** A RISC-V Linux Image or ELF64 executable, also compressed with gzip. It starts in S-mode. */
@@ -87,6 +94,9 @@ export function checkConfig(config: VmConfig): { harts: number; memory: number }
     throw new RangeError(`cmdline must have at most 4096 characters, got ${cmdline.length}`);
   checkChoice("transport", config.transport, ["pci", "mmio"]);
   checkChoice("onReset", config.onReset, ["restart", "return"]);
+  if (config.threads !== undefined && (config.clock ?? "host") !== "host") {
+    throw new TypeError('threads need clock: "host": each of them reads it by itself');
+  }
   if (typeof config.clock !== "object") checkChoice("clock", config.clock, ["host", "instructions"]);
   return { harts, memory };
 }

@@ -12,6 +12,8 @@ export type ImageFault = "EMPTY" | "TRUNCATED" | "FORMAT" | "ARCHITECTURE" | "CO
  * - `ERR_SYMBOLS_FORMAT`: a file of symbols is of no known format, for another processor, or damaged;
  * - `ERR_VM_CLOSED`, `ERR_VM_RUNNING`, `ERR_VM_PROFILING`: a call came after `close()`, while a `run()` is under way,
  *   while a profiler is at work;
+ * - `ERR_VM_THREAD`: a hart's thread could not be started, or has ended; `cause` says why. The machine is dead;
+ * - `ERR_THREADS_UNSUPPORTED`: the host has no memory that threads can share;
  * - `ERR_VM_CLEANUP`: a device's cleanup failed; `cause` is what it threw.
  */
 export type VmErrorCode =
@@ -21,6 +23,8 @@ export type VmErrorCode =
   | "ERR_VM_CLOSED"
   | "ERR_VM_RUNNING"
   | "ERR_VM_PROFILING"
+  | "ERR_VM_THREAD"
+  | "ERR_THREADS_UNSUPPORTED"
   | "ERR_VM_CLEANUP";
 
 /** A failure to set up or drive a machine. Tell them apart by {@link code}, not by class. */

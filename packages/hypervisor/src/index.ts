@@ -16,4 +16,5 @@ export type { CpuProfile, CpuProfileNode } from "./profiler/cpuprofile.ts";
 export type { Profile, ProfiledFunction } from "./profiler/profile.ts";
 export type { ProfileOptions, Profiler } from "./profiler/profiler.ts";
 export type { DebugConsole } from "./sbi/contract.ts";
+export type { HartHandle, HartStart, HartThreads } from "./threads/hart-threads.ts";
 export { createVm, type RunOptions, type Vm } from "./vm.ts";

@@ -1,5 +1,5 @@
 import type { Hart } from "@isomorph/cpu";
-import type { InterpreterRoutines } from "./dispatcher/dispatcher.ts";
+import type { InterpreterRoutines } from "./dispatcher/contract.ts";
 import type { Htif } from "./htif.ts";
 import type { VmOutcome } from "./outcome.ts";
 import type { SbiFirmware } from "./sbi/firmware.ts";

@@ -2,6 +2,7 @@ import type { Hart } from "@isomorph/cpu";
 import type { Device, GuestMemory, MaybePromise } from "@isomorph/interface";
 import { embedderClock, hostClock, instructionClock, type Timebase } from "./clock.ts";
 import { checkConfig, type DeviceFactories, type DevicesOf, type VmConfig } from "./config.ts";
+import type { MachineDispatcher } from "./dispatcher/contract.ts";
 import { Dispatcher } from "./dispatcher/dispatcher.ts";
 import { type EventLoop, hostEventLoop } from "./dispatcher/event-loop.ts";
 import { HartState } from "./dispatcher/hart-state.ts";
@@ -19,6 +20,9 @@ import { type ProfileOptions, type Profiler, StackSampler } from "./profiler/pro
 import { A2 } from "./sbi/contract.ts";
 import { prepareSupervisor, sbiFirmware } from "./sbi/firmware.ts";
 import { imageSymbols } from "./symbols/image-symbols.ts";
+import { requireSharedMemory } from "./threads/features.ts";
+import { sharedClock } from "./threads/shared-clock.ts";
+import { ThreadDispatcher } from "./threads/thread-dispatcher.ts";
 
 /** How a machine is to be run. */
 export interface RunOptions {
@@ -54,8 +58,9 @@ export interface Vm<F extends DeviceFactories = DeviceFactories> extends AsyncDi
    */
   counters(): Readonly<Record<string, number>>;
   /**
-   * Starts to sample what the harts execute. One profiler at a time: a second one fails with `ERR_VM_PROFILING`. With
-   * `clock: "instructions"` the run stays the same to the last instruction; which of them are looked at does not.
+   * Starts to sample what the harts execute, which must not have threads of their own: then it throws a TypeError. One
+   * profiler at a time: a second one fails with `ERR_VM_PROFILING`. With `clock: "instructions"` the run stays the same
+   * to the last instruction; which of them are looked at does not.
    */
   profile(options?: ProfileOptions): Profiler;
   /** Stops the machine and releases everything, devices in reverse order. Idempotent; never leaves half done. */
@@ -72,6 +77,7 @@ export async function createVm<const F extends DeviceFactories = Record<never, n
   config: VmConfig<F>,
 ): Promise<Vm<F>> {
   const { harts, memory } = checkConfig(config);
+  if (config.threads !== undefined) requireSharedMemory();
   config.signal?.throwIfAborted();
   const range = { base: MEMORY_MAP.ram, size: memory };
   const { kernel, initrd, firmware } = config;
@@ -79,7 +85,9 @@ export async function createVm<const F extends DeviceFactories = Record<never, n
   config.signal?.throwIfAborted();
   const cleanups: (() => MaybePromise<void>)[] = [];
   try {
-    return new VirtualMachine<F>(config, harts, memory, images, cleanups);
+    const machine = new VirtualMachine<F>(config, harts, memory, images, cleanups);
+    await machine.start();
+    return machine;
   } catch (error) {
     await runCleanups(cleanups).catch(() => undefined);
     throw error;
@@ -97,7 +105,10 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
   readonly #config: VmConfig<F>;
   readonly #images: BootImages;
   readonly #machine: VirtMachine;
-  readonly #dispatcher: Dispatcher;
+  readonly #dispatcher: MachineDispatcher;
+  readonly #threads: ThreadDispatcher | undefined;
+  /** The dispatcher, where harts take turns. */
+  readonly #turns: Dispatcher | undefined;
   readonly #clock: Timebase;
   readonly #eventLoop: EventLoop = hostEventLoop();
   readonly #htif: Htif | undefined;
@@ -128,6 +139,7 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
     const machine = new VirtMachine({
       cpu: config.cpu,
       harts,
+      threads: config.threads !== undefined,
       memory,
       hasFirmware: images.firmware !== undefined,
       devices: config.devices ?? {},
@@ -148,29 +160,45 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
     const { processor } = machine;
     this.#htif = config.htif && new Htif(processor.memory, config.htif, end);
     const console = config.debugConsole ?? (machine.uart && uartConsole(machine.uart));
-    this.#dispatcher = new Dispatcher({
+    const routines = interpreterRoutines({
       harts: processor.harts,
-      clock,
-      eventLoop: this.#eventLoop,
-      routines: interpreterRoutines({
+      sbi: sbiFirmware({
         harts: processor.harts,
-        sbi: sbiFirmware({
-          harts: processor.harts,
-          memory: processor.memory,
-          scheduler: {
-            stateOf: (hart) => this.#dispatcher.stateOf(hart),
-            setState: (hart, state) => this.#dispatcher.setState(hart, state),
-          },
-          console,
-          end,
-        }),
-        htif: this.#htif,
+        memory: processor.memory,
+        scheduler: {
+          stateOf: (hart) => this.#dispatcher.stateOf(hart),
+          setState: (hart, state) => this.#dispatcher.setState(hart, state),
+        },
+        console,
         end,
       }),
-      timers: machine.timers,
-      ...(this.#htif === undefined ? {} : { longestSlice: HTIF_SLICE }),
+      htif: this.#htif,
+      end,
     });
+    const { harts: all, threads } = processor;
+    const parts = { harts: all, clock, eventLoop: this.#eventLoop, routines, timers: machine.timers };
+    if (config.threads !== undefined && threads !== undefined) {
+      const hasSbi = images.firmware === undefined;
+      const dispatcher = new ThreadDispatcher({
+        ...parts,
+        processor: threads,
+        threads: config.threads,
+        hasSbi,
+      });
+      defer(() => dispatcher.close());
+      this.#threads = dispatcher;
+      this.#dispatcher = dispatcher;
+    } else {
+      const longest = this.#htif === undefined ? {} : { longestSlice: HTIF_SLICE };
+      this.#turns = new Dispatcher({ ...parts, ...longest });
+      this.#dispatcher = this.#turns;
+    }
     this.#powerOn();
+  }
+
+  /** Starts the harts' threads, if they have any. */
+  async start(): Promise<void> {
+    await this.#threads?.start();
   }
 
   get memory(): GuestMemory {
@@ -246,7 +274,11 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
     if (!(interval >= 0.1 && interval <= 1000)) {
       throw new RangeError(`interval must be 0.1 to 1000 milliseconds, got ${interval}`);
     }
-    if (this.#dispatcher.sampler !== undefined) {
+    const dispatcher = this.#turns;
+    if (dispatcher === undefined) {
+      throw new TypeError("profile() needs harts that take turns: make the machine without threads");
+    }
+    if (dispatcher.sampler !== undefined) {
       throw new VmError("ERR_VM_PROFILING", "the machine is being profiled already");
     }
     const { kernel, firmware } = this.#config;
@@ -257,12 +289,12 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
     const { harts, memory } = this.#machine.processor;
     const env = { harts, memory, now: () => this.#eventLoop.now() };
     const sampler = new StackSampler(env, interval, [...symbols, ...own]);
-    this.#dispatcher.sampler = sampler;
+    dispatcher.sampler = sampler;
     return {
       profile: () => sampler.profile(),
       stop: () => {
         sampler.end();
-        if (this.#dispatcher.sampler === sampler) this.#dispatcher.sampler = undefined;
+        if (dispatcher.sampler === sampler) dispatcher.sampler = undefined;
         return sampler.profile();
       },
     };
@@ -345,6 +377,9 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
 
   #makeClock(): Timebase {
     const { clock = "host" } = this.#config;
+    const { threads } = this.#config;
+    if (threads !== undefined)
+      return sharedClock(() => this.#machine?.processor.threads?.share.memory, threads.now);
     if (clock === "host") return hostClock();
     if (clock === "instructions") return instructionClock(() => this.#dispatcher?.instructions ?? 0);
     return embedderClock(clock);

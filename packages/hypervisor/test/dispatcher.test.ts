@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { hostClock, instructionClock, type Timebase } from "../src/clock.ts";
-import { Dispatcher, type InterpreterRoutines, type PlatformTimer } from "../src/dispatcher/dispatcher.ts";
+import type { InterpreterRoutines, PlatformTimer } from "../src/dispatcher/contract.ts";
+import { Dispatcher } from "../src/dispatcher/dispatcher.ts";
 import { hostEventLoop } from "../src/dispatcher/event-loop.ts";
 import { HartState } from "../src/dispatcher/hart-state.ts";
 import { ScriptedHart, type Step } from "./support/scripted-hart.ts";

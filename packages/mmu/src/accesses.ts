@@ -1,7 +1,7 @@
 import type { Code, F64, FunctionRef, I32, I64, ModuleBuilder, Var } from "@isomorph/wasm";
 import { emitCount } from "./count.ts";
 import { PAGE_BITS } from "./formats.ts";
-import type { MmuImports } from "./options.ts";
+import type { MmuOptions } from "./options.ts";
 import { Private } from "./private-state.ts";
 import type { ResolveFunction } from "./resolve.ts";
 import { Access, MmuCounter, MmuState } from "./state.ts";
@@ -19,7 +19,7 @@ const PAGE_BYTES: number = 1 << PAGE_BITS;
 
 export function defineAccesses(
   module: ModuleBuilder,
-  imports: MmuImports,
+  options: MmuOptions,
   { raise }: WalkerFunctions,
   resolve: ResolveFunction,
   isInTlb: FunctionRef<readonly ["i32", "i64"], "i32">,
@@ -51,8 +51,8 @@ export function defineAccesses(
   return {
     fetch,
     host,
-    load: defineLoad(module, imports, raise, resolve),
-    store: defineStore(module, imports, raise, resolve),
+    load: defineLoad(module, options, raise, resolve),
+    store: defineStore(module, options, raise, resolve),
   };
 }
 
@@ -68,29 +68,49 @@ type Raise = WalkerFunctions["raise"];
  */
 function requireDevice(
   c: Code,
-  imports: MmuImports,
+  { imports, threads }: MmuOptions,
   raise: Raise,
   state: Var<"i32">,
   va: Var<"i64">,
   size: Var<"i32">,
   access: number,
 ): void {
-  c.if(
-    c.choose(
-      "i32",
-      c.i32.and(c.i32.wrapI64(va.get()), c.i32.sub(size.get(), 1)),
-      () => c.i32.const(1),
-      () => c.i32.eqz(c.call(imports.mmioCovers, physical(c, state), size.get())),
-    ),
-    () => {
-      c.call(raise, state.get(), va.get(), c.i32.const(access), c.i32.const(0));
-      if (access === Access.READ) c.return(c.i64.const(0));
-      else c.return();
-    },
-  );
+  const misaligned = (): I32 => c.i32.and(c.i32.wrapI64(va.get()), c.i32.sub(size.get(), 1));
+  const refused =
+    threads === undefined
+      ? c.choose(
+          "i32",
+          misaligned(),
+          () => c.i32.const(1),
+          () => c.i32.eqz(c.call(imports.mmioCovers, physical(c, state), size.get())),
+        )
+      : misaligned();
+  c.if(refused, () => raiseAccessFault(c, raise, state, va, access));
   const counter = access === Access.READ ? MmuCounter.MMIO_READS : MmuCounter.MMIO_WRITES;
   emitCount(c, () => state.get(), counter);
   c.i32.store(state.get(), 1, MmuState.ATTENTION);
+}
+
+function raiseAccessFault(c: Code, raise: Raise, state: Var<"i32">, va: Var<"i64">, access: number): void {
+  c.call(raise, state.get(), va.get(), c.i32.const(access), c.i32.const(0));
+  if (access === Access.READ) c.return(c.i64.const(0));
+  else c.return();
+}
+
+/** With threads the device's thread was asked for the access at once, and may have answered that there is no device. */
+function requireAnswer(
+  c: Code,
+  { threads }: MmuOptions,
+  raise: Raise,
+  state: Var<"i32">,
+  va: Var<"i64">,
+  access: number,
+): void {
+  if (threads === undefined) return;
+  c.if(c.i32.load(state.get(), threads.unansweredOffset), () => {
+    c.i32.store(state.get(), 0, threads.unansweredOffset);
+    raiseAccessFault(c, raise, state, va, access);
+  });
 }
 
 function physical(c: Code, state: Var<"i32">): F64 {
@@ -130,13 +150,14 @@ function lowBytes(c: Code, size: Var<"i32">): I64 {
 
 function defineLoad(
   module: ModuleBuilder,
-  imports: MmuImports,
+  options: MmuOptions,
   raise: Raise,
   resolve: ResolveFunction,
 ): AccessFunctions["load"] {
+  const { imports } = options;
   const device = module.function("loadDevice", ["i32", "i64", "i32"], "i64", (c, [state, va, size]) => {
-    requireDevice(c, imports, raise, state, va, size, Access.READ);
-    return c.choose(
+    requireDevice(c, options, raise, state, va, size, Access.READ);
+    const value = c.choose(
       "i64",
       c.i32.eq(size.get(), 8),
       () => c.call(imports.mmioRead64, physical(c, state)),
@@ -146,6 +167,10 @@ function defineLoad(
           lowBytes(c, size),
         ),
     );
+    if (options.threads === undefined) return value;
+    const answer = c.let64(value);
+    requireAnswer(c, options, raise, state, va, Access.READ);
+    return answer.get();
   });
 
   const crossing = module.function("loadCrossing", ["i32", "i64", "i32"], "i64", (c, [state, va, size]) => {
@@ -197,16 +222,17 @@ function defineLoad(
 
 function defineStore(
   module: ModuleBuilder,
-  imports: MmuImports,
+  options: MmuOptions,
   raise: Raise,
   resolve: ResolveFunction,
 ): AccessFunctions["store"] {
+  const { imports } = options;
   const device = module.function(
     "storeDevice",
     ["i32", "i64", "i64", "i32"],
     undefined,
     (c, [state, va, value, size]) => {
-      requireDevice(c, imports, raise, state, va, size, Access.WRITE);
+      requireDevice(c, options, raise, state, va, size, Access.WRITE);
       c.if(
         c.i32.eq(size.get(), 8),
         () => c.call(imports.mmioWrite64, physical(c, state), value.get()),
@@ -218,6 +244,7 @@ function defineStore(
             c.f64.convertI64U(c.i64.and(value.get(), lowBytes(c, size))),
           ),
       );
+      requireAnswer(c, options, raise, state, va, Access.WRITE);
     },
   );
 

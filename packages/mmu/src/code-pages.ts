@@ -1,4 +1,4 @@
-import type { FunctionRef, ModuleBuilder } from "@isomorph/wasm";
+import type { Code, FunctionRef, I32, ModuleBuilder } from "@isomorph/wasm";
 import { PAGE_BITS } from "./formats.ts";
 import type { MmuOptions } from "./options.ts";
 import { PageFlag, TLB_ENTRIES, Tlb } from "./state.ts";
@@ -9,6 +9,14 @@ export interface PageFunctions {
   readonly touch: FunctionRef<readonly ["i32", "i32"], undefined>;
   /** (ramOffset): from now on `codeWritten` hears of stores to the page. */
   readonly protectCode: FunctionRef<readonly ["i32"], undefined>;
+  /** (state): removes a hart's write tags of all pages that hold translated code. Only where harts are threads. */
+  readonly stripCodePages: FunctionRef<readonly ["i32"], undefined>;
+}
+
+/** Pushes whether a page of RAM holds translated code, by its index. */
+export function holdsCode(c: Code, page: () => I32, { pageFlagsOffset, threads }: MmuOptions): I32 {
+  if (threads !== undefined) return c.i32.load8U(page(), threads.codeHoldersOffset);
+  return c.i32.and(c.i32.load8U(page(), pageFlagsOffset), PageFlag.CODE);
 }
 
 export function definePages(module: ModuleBuilder, options: MmuOptions): PageFunctions {
@@ -16,9 +24,13 @@ export function definePages(module: ModuleBuilder, options: MmuOptions): PageFun
 
   const touch = module.function("touch", ["i32", "i32"], undefined, (c, [offset, length]) => {
     const page = c.let32(c.i32.shrU(offset.get(), PAGE_BITS));
-    c.if(c.i32.and(c.i32.load8U(page.get(), pageFlagsOffset), PageFlag.CODE), () => {
-      c.call(imports.codeWritten, offset.get(), length.get());
-    });
+    c.if(
+      holdsCode(c, () => page.get(), options),
+      () => {
+        c.call(imports.codeWritten, offset.get(), length.get());
+      },
+    );
+    // With threads this byte holds no other flag than this one, so that plain stores lose nothing.
     c.i32.store8(
       page.get(),
       c.i32.or(c.i32.load8U(page.get(), pageFlagsOffset), PageFlag.DIRTY),
@@ -65,5 +77,23 @@ export function definePages(module: ModuleBuilder, options: MmuOptions): PageFun
     });
   });
 
-  return { touch, protectCode };
+  const stripCodePages = module.function("stripCodePages", ["i32"], undefined, (c, [state]) => {
+    const left = c.let32(c.i32.const(TLB_ENTRIES));
+    const entry = c.let32(c.i32.add(state.get(), Tlb.START));
+    const tag = c.var("i32");
+    c.loop((next) => {
+      c.if(c.i32.eqz(c.i32.eqz(tag.tee(c.i32.load(entry.get(), Tlb.WRITE)))), () => {
+        const host = c.let32(
+          c.i32.add(c.i32.and(tag.get(), -1 << PAGE_BITS), c.i32.load(entry.get(), Tlb.ADDEND)),
+        );
+        const page = (): I32 => c.i32.shrU(c.i32.sub(host.get(), ramOffset), PAGE_BITS);
+        c.if(holdsCode(c, page, options), () => c.i64.store(entry.get(), 0, Tlb.WRITE));
+      });
+      entry.set(c.i32.add(entry.get(), Tlb.ENTRY_SIZE));
+      left.set(c.i32.sub(left.get(), 1));
+      c.brIf(next, left.get());
+    });
+  });
+
+  return { touch, protectCode, stripCodePages };
 }

@@ -17,9 +17,15 @@ export {
   SV57,
   vpnIndex,
 } from "./formats.ts";
-export { type HartBlocks, MachineMemory, type MachineMemoryOptions, PAGE_SIZE } from "./machine-memory.ts";
+export {
+  type CodeHolders,
+  type HartBlocks,
+  MachineMemory,
+  type MachineMemoryOptions,
+  PAGE_SIZE,
+} from "./machine-memory.ts";
 export { defineMmu, type MmuFunctions } from "./mmu.ts";
-export type { MmuImports, MmuOptions } from "./options.ts";
+export type { MmuImports, MmuOptions, MmuThreads } from "./options.ts";
 export { PageTableBuilder, type PageTableBuilderOptions } from "./page-table-builder.ts";
 export {
   Access,

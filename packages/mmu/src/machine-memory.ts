@@ -25,13 +25,27 @@ export interface MachineMemoryOptions {
   readonly reserved: number;
   /** The harts whose TLBs {@link MachineMemory.takeDirtyPages} strips. Within the reserved bytes. */
   readonly harts?: HartBlocks;
-  /** Whether threads may share the memory. */
-  readonly shared?: boolean;
+  /**
+   * Whether threads share the memory: true makes one, and a memory that another thread has made is joined. With it come
+   * {@link MachineMemory.codeHolders}.
+   */
+  readonly shared?: boolean | WebAssembly.Memory;
+}
+
+/** Which threads hold translations of a page's code, in memory that threads share. */
+export interface CodeHolders {
+  /** Host address of the first page's byte in {@link holders}. */
+  readonly offset: number;
+  /** For each page of RAM a bit for each hart that holds translations of its code, or is about to. */
+  readonly holders: Uint8Array;
+  /** Those of them that have to drop the translations, since the page was written. */
+  readonly stale: Uint8Array;
 }
 
 /**
  * The one WebAssembly memory of a machine, from address 0: what the cpu package reserved, one flag byte for each
- * 4 KiB page of RAM ({@link PageFlag}), then RAM at an offset that is a multiple of 64 KiB.
+ * 4 KiB page of RAM ({@link PageFlag}), the bytes of {@link CodeHolders} where threads share it, then RAM at an offset
+ * that is a multiple of 64 KiB.
  */
 export class MachineMemory implements GuestMemory {
   readonly memory: WebAssembly.Memory;
@@ -45,6 +59,8 @@ export class MachineMemory implements GuestMemory {
   readonly ramOffset: number;
   /** Host address of the first page's flag byte. */
   readonly pageFlagsOffset: number;
+  /** Where threads share the memory: replaces the flag CODE. */
+  readonly codeHolders: CodeHolders | undefined;
   /**
    * Called when the host has written `[ramOffset, ramOffset + length)` of RAM, counted from RAM's start, and one of
    * the pages touched holds translated code.
@@ -71,7 +87,9 @@ export class MachineMemory implements GuestMemory {
     this.size = ramSize;
     this.#harts = harts;
     this.pageFlagsOffset = roundUp(reserved, 64);
-    this.ramOffset = Math.max(WASM_PAGE, roundUp(this.pageFlagsOffset + ramSize / PAGE_SIZE, WASM_PAGE));
+    const pages = ramSize / PAGE_SIZE;
+    const flagBytes = shared === false ? pages : 3 * pages;
+    this.ramOffset = Math.max(WASM_PAGE, roundUp(this.pageFlagsOffset + flagBytes, WASM_PAGE));
     const total = this.ramOffset + ramSize;
     if (total > MEMORY32_LIMIT) {
       throw new RangeError(
@@ -79,11 +97,16 @@ export class MachineMemory implements GuestMemory {
           `WebAssembly memory; at most ${MEMORY32_LIMIT - this.ramOffset} bytes would`,
       );
     }
-    this.memory = allocate(Math.ceil(total / WASM_PAGE), shared);
+    this.memory = typeof shared === "object" ? shared : allocate(Math.ceil(total / WASM_PAGE), shared);
     const { buffer } = this.memory;
     this.bytes = new Uint8Array(buffer, this.ramOffset, ramSize);
     this.data = new DataView(buffer, this.ramOffset, ramSize);
-    this.pageFlags = new Uint8Array(buffer, this.pageFlagsOffset, ramSize / PAGE_SIZE);
+    this.pageFlags = new Uint8Array(buffer, this.pageFlagsOffset, pages);
+    if (shared !== false) {
+      const offset = this.pageFlagsOffset + pages;
+      const holders = new Uint8Array(buffer, offset, pages);
+      this.codeHolders = { offset, holders, stale: new Uint8Array(buffer, offset + pages, pages) };
+    }
   }
 
   contains(gpa: number, length: number): boolean {
@@ -104,14 +127,18 @@ export class MachineMemory implements GuestMemory {
     const end = Math.min(this.size, gpa - this.base + length);
     if (!(start < end)) return;
     const flags = this.pageFlags;
+    const first = Math.floor(start / PAGE_SIZE);
     const last = Math.floor((end - 1) / PAGE_SIZE);
     let seen = 0;
-    for (let page = Math.floor(start / PAGE_SIZE); page <= last; page++) {
+    const holders = this.codeHolders?.holders;
+    // What the host has written is there for other threads before it is asked whether one translates code of it.
+    if (holders !== undefined) Atomics.or(flags, first, PageFlag.DIRTY);
+    for (let page = first; page <= last; page++) {
       const flag = flags[page]!;
-      seen |= flag;
+      seen |= holders === undefined ? flag & PageFlag.CODE : holders[page]!;
       flags[page] = flag | PageFlag.DIRTY;
     }
-    if ((seen & PageFlag.CODE) !== 0) this.onCodeWritten?.(start, end - start);
+    if (seen !== 0) this.onCodeWritten?.(start, end - start);
   }
 
   /**

@@ -49,6 +49,8 @@ export interface MmuFunctions {
   readonly pmpChanged: FunctionRef<readonly ["i32"], undefined>;
   /** (ramOffset): code was translated from the page there; stores to it call `codeWritten` from now on. */
   readonly protectCode: FunctionRef<readonly ["i32"], undefined>;
+  /** (state): where harts are threads: from now on the hart's stores to pages with code call `codeWritten`. */
+  readonly stripCodePages: FunctionRef<readonly ["i32"], undefined>;
 }
 
 /** Defines the memory functions in a module that imports its memory. */
@@ -64,7 +66,7 @@ export function defineMmu(module: ModuleBuilder, options: MmuOptions): MmuFuncti
       c.i64.or(c.i64.and(va.get(), -1 << PAGE_BITS), c.i64.load(state.get(), MmuState.FETCH_CONTEXT)),
     ),
   );
-  const accesses: AccessFunctions = defineAccesses(module, options.imports, walker, resolve, isInTlb);
+  const accesses: AccessFunctions = defineAccesses(module, options, walker, resolve, isInTlb);
   return {
     ...accesses,
     ...defineFlushes(module, contexts),
@@ -76,6 +78,7 @@ export function defineMmu(module: ModuleBuilder, options: MmuOptions): MmuFuncti
       c.call(contexts.changed, state.get());
     }),
     protectCode: pages.protectCode,
+    stripCodePages: pages.stripCodePages,
   };
 }
 

@@ -30,4 +30,17 @@ export interface MmuOptions {
   readonly pageFlagsOffset: number;
   readonly harts: HartBlocks;
   readonly imports: MmuImports;
+  /** Where harts run in threads of their own: what they share beyond RAM. */
+  readonly threads?: MmuThreads | undefined;
+}
+
+/** What is different where each hart has a thread. */
+export interface MmuThreads {
+  /** Host address of the first page's byte of {@link MachineMemory.codeHolders}, which replaces the flag CODE. */
+  readonly codeHoldersOffset: number;
+  /**
+   * Offset in a hart's block of a word (4 bytes) that `mmioRead` and `mmioWrite` make 1 where no device answers.
+   * They are asked without `mmioCovers`, since each call may be one to another thread.
+   */
+  readonly unansweredOffset: number;
 }

@@ -1,4 +1,5 @@
 import type { Code, FunctionRef, I32, ModuleBuilder, Var } from "@isomorph/wasm";
+import { holdsCode } from "./code-pages.ts";
 import { dataMode } from "./contexts.ts";
 import { emitCount } from "./count.ts";
 import { PAGE_BITS, Pte } from "./formats.ts";
@@ -177,9 +178,10 @@ export function defineResolve(
 /** (state, va, ramOffset, kind): enters the page of the last translation, with the rights in LEAF. */
 function defineFill(
   module: ModuleBuilder,
-  { ramOffset, pageFlagsOffset }: MmuOptions,
+  options: MmuOptions,
   tag: FunctionRef<readonly ["i32", "i64", "i32"], "i64">,
 ): FunctionRef<readonly ["i32", "i64", "i32", "i32"], undefined> {
+  const { ramOffset, pageFlagsOffset, threads } = options;
   return module.function(
     "fillTlb",
     ["i32", "i64", "i32", "i32"],
@@ -207,10 +209,12 @@ function defineFill(
           });
           c.if(c.i32.and(leaf.get(), Pte.R), () => c.i64.store(entry.get(), value.get(), Tlb.READ));
           // A store has made the page dirty; a load enters a write tag only if it was, so as to dirty nothing.
-          const isQuietlyWritable = c.i32.eq(
-            c.i32.load8U(c.i32.shrU(offset.get(), PAGE_BITS), pageFlagsOffset),
-            PageFlag.DIRTY,
-          );
+          const page = (): I32 => c.i32.shrU(offset.get(), PAGE_BITS);
+          const isDirtyOnly = c.i32.eq(c.i32.load8U(page(), pageFlagsOffset), PageFlag.DIRTY);
+          const isQuietlyWritable =
+            threads === undefined
+              ? isDirtyOnly
+              : c.i32.and(isDirtyOnly, c.i32.eqz(holdsCode(c, page, options)));
           c.if(c.i32.and(isQuietlyWritable, c.i32.eq(c.i32.and(leaf.get(), WRITABLE), WRITABLE)), () =>
             c.i64.store(entry.get(), value.get(), Tlb.WRITE),
           );

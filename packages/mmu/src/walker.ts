@@ -88,96 +88,100 @@ export function defineWalker(
 
   const denied = defineDenied(module);
 
-  const walk = module.function(
-    "walk",
-    ["i32", "i64", "i32", "i32"],
-    "i64",
-    (c, [state, va, access, mode]) => {
-      const fail = (page: boolean): void => {
-        c.call(raise, state.get(), va.get(), access.get(), c.i32.const(page ? 1 : 0));
-        c.return(c.i64.const(NO_ADDRESS));
-      };
-      emitCount(c, () => state.get(), MmuCounter.WALKS);
-      const format = c.let32(c.i32.sub(satpMode(c, state), SATP_SV39));
-      c.if(c.i32.gtU(format.get(), 2), () => fail(true));
-      // The bit of the virtual address at which the current level's index starts; above the root at first.
-      const shift = c.let64(
-        c.i64.extendI32U(c.i32.add(c.i32.mul(format.get(), VPN_BITS), PAGE_BITS + 3 * VPN_BITS)),
+  const walk = module.declare("walk", ["i32", "i64", "i32", "i32"], "i64");
+  module.define(walk, (c, [state, va, access, mode]) => {
+    const fail = (page: boolean): void => {
+      c.call(raise, state.get(), va.get(), access.get(), c.i32.const(page ? 1 : 0));
+      c.return(c.i64.const(NO_ADDRESS));
+    };
+    emitCount(c, () => state.get(), MmuCounter.WALKS);
+    const format = c.let32(c.i32.sub(satpMode(c, state), SATP_SV39));
+    c.if(c.i32.gtU(format.get(), 2), () => fail(true));
+    // The bit of the virtual address at which the current level's index starts; above the root at first.
+    const shift = c.let64(
+      c.i64.extendI32U(c.i32.add(c.i32.mul(format.get(), VPN_BITS), PAGE_BITS + 3 * VPN_BITS)),
+    );
+    const unused = c.let64(c.i64.sub(c.i64.const(64), shift.get()));
+    c.if(c.i64.ne(c.i64.shrS(c.i64.shl(va.get(), unused.get()), unused.get()), va.get()), () => fail(true));
+    const table = c.let64(
+      c.i64.shrU(
+        c.i64.shl(c.i64.load(state.get(), MmuState.SATP), 64 - Satp.PPN_BITS),
+        64 - Satp.PPN_BITS - PAGE_BITS,
+      ),
+    );
+    const entryAddress = c.var("i64");
+    const offset = c.var("i64");
+    const entry = c.var("i64");
+    const flags = c.var("i32");
+    const global = c.let32(c.i32.const(0));
+    c.loop((next) => {
+      shift.set(c.i64.sub(shift.get(), VPN_BITS));
+      entryAddress.set(
+        c.i64.add(table.get(), c.i64.shl(c.i64.and(c.i64.shrU(va.get(), shift.get()), 2 ** VPN_BITS - 1), 3)),
       );
-      const unused = c.let64(c.i64.sub(c.i64.const(64), shift.get()));
-      c.if(c.i64.ne(c.i64.shrS(c.i64.shl(va.get(), unused.get()), unused.get()), va.get()), () => fail(true));
-      const table = c.let64(
-        c.i64.shrU(
-          c.i64.shl(c.i64.load(state.get(), MmuState.SATP), 64 - Satp.PPN_BITS),
-          64 - Satp.PPN_BITS - PAGE_BITS,
-        ),
-      );
-      const entryAddress = c.var("i64");
-      const offset = c.var("i64");
-      const entry = c.var("i64");
-      const flags = c.var("i32");
-      const global = c.let32(c.i32.const(0));
-      c.loop((next) => {
-        shift.set(c.i64.sub(shift.get(), VPN_BITS));
-        entryAddress.set(
-          c.i64.add(
-            table.get(),
-            c.i64.shl(c.i64.and(c.i64.shrU(va.get(), shift.get()), 2 ** VPN_BITS - 1), 3),
-          ),
-        );
-        offset.set(ramOffsetOf(c, entryAddress, options));
-        c.if(c.i64.geU(offset.get(), options.ramSize), () => fail(false));
-        c.if(c.i32.eqz(pmpCheck(c, state, entryAddress, Access.READ)), () => fail(false));
-        entry.set(c.i64.load(c.i32.wrapI64(offset.get()), options.ramOffset));
-        // Bits above the page number belong to extensions that are not there.
-        c.if(c.i64.ne(c.i64.shrU(entry.get(), PTE_PPN_SHIFT + PTE_PPN_BITS), 0), () => fail(true));
-        flags.set(c.i32.and(c.i32.wrapI64(entry.get()), 0xff));
-        table.set(c.i64.shl(c.i64.shrU(entry.get(), PTE_PPN_SHIFT), PAGE_BITS));
-        global.set(c.i32.or(global.get(), c.i32.and(flags.get(), Pte.G)));
-        // Valid, and neither R, W nor X: a pointer, in which D, A and U are reserved.
-        c.if(c.i32.eq(c.i32.and(flags.get(), Pte.V | Pte.R | Pte.W | Pte.X), Pte.V), () => {
-          c.if(c.i32.and(flags.get(), Pte.D | Pte.A | Pte.U), () => fail(true));
-          c.brIf(next, c.i64.ne(shift.get(), PAGE_BITS));
-          fail(true);
-        });
+      offset.set(ramOffsetOf(c, entryAddress, options));
+      c.if(c.i64.geU(offset.get(), options.ramSize), () => fail(false));
+      c.if(c.i32.eqz(pmpCheck(c, state, entryAddress, Access.READ)), () => fail(false));
+      entry.set(c.i64.load(c.i32.wrapI64(offset.get()), options.ramOffset));
+      // Bits above the page number belong to extensions that are not there.
+      c.if(c.i64.ne(c.i64.shrU(entry.get(), PTE_PPN_SHIFT + PTE_PPN_BITS), 0), () => fail(true));
+      flags.set(c.i32.and(c.i32.wrapI64(entry.get()), 0xff));
+      table.set(c.i64.shl(c.i64.shrU(entry.get(), PTE_PPN_SHIFT), PAGE_BITS));
+      global.set(c.i32.or(global.get(), c.i32.and(flags.get(), Pte.G)));
+      // Valid, and neither R, W nor X: a pointer, in which D, A and U are reserved.
+      c.if(c.i32.eq(c.i32.and(flags.get(), Pte.V | Pte.R | Pte.W | Pte.X), Pte.V), () => {
+        c.if(c.i32.and(flags.get(), Pte.D | Pte.A | Pte.U), () => fail(true));
+        c.brIf(next, c.i64.ne(shift.get(), PAGE_BITS));
+        fail(true);
       });
-      c.if(c.i32.eqz(c.i32.and(flags.get(), Pte.V)), () => fail(true));
-      c.if(c.i32.eq(c.i32.and(flags.get(), Pte.R | Pte.W), Pte.W), () => fail(true));
-      c.if(mxrBit(c, state), () => {
-        flags.set(c.i32.or(flags.get(), c.i32.shrU(c.i32.and(flags.get(), Pte.X), 2)));
-      });
-      c.if(c.call(denied, state.get(), flags.get(), access.get(), mode.get()), () => fail(true));
-      const within = c.let64(c.i64.sub(c.i64.shl(c.i64.const(1), shift.get()), 1));
-      c.if(c.i64.ne(c.i64.and(table.get(), within.get()), 0), () => fail(true));
+    });
+    c.if(c.i32.eqz(c.i32.and(flags.get(), Pte.V)), () => fail(true));
+    c.if(c.i32.eq(c.i32.and(flags.get(), Pte.R | Pte.W), Pte.W), () => fail(true));
+    c.if(mxrBit(c, state), () => {
+      flags.set(c.i32.or(flags.get(), c.i32.shrU(c.i32.and(flags.get(), Pte.X), 2)));
+    });
+    c.if(c.call(denied, state.get(), flags.get(), access.get(), mode.get()), () => fail(true));
+    const within = c.let64(c.i64.sub(c.i64.shl(c.i64.const(1), shift.get()), 1));
+    c.if(c.i64.ne(c.i64.and(table.get(), within.get()), 0), () => fail(true));
 
-      const wanted = c.let32(
-        c.select(
-          c.i32.const(Pte.A | Pte.D),
-          c.i32.const(Pte.A),
-          c.i32.eq(accessKind(c, access), Access.WRITE),
-        ),
-      );
-      c.if(c.i32.ne(c.i32.and(flags.get(), wanted.get()), wanted.get()), () => {
-        c.if(c.i64.eqz(c.i64.and(c.i64.load(state.get(), MmuState.MENVCFG), ADUE)), () => fail(true));
-        c.if(c.i32.eqz(pmpCheck(c, state, entryAddress, Access.WRITE)), () => fail(false));
-        c.if(c.i32.eqz(c.i32.and(access.get(), PROBE)), () => {
-          const host = c.let32(c.i32.wrapI64(offset.get()));
-          c.call(touch, host.get(), c.i32.const(PTE_SIZE));
+    const wanted = c.let32(
+      c.select(c.i32.const(Pte.A | Pte.D), c.i32.const(Pte.A), c.i32.eq(accessKind(c, access), Access.WRITE)),
+    );
+    c.if(c.i32.ne(c.i32.and(flags.get(), wanted.get()), wanted.get()), () => {
+      c.if(c.i64.eqz(c.i64.and(c.i64.load(state.get(), MmuState.MENVCFG), ADUE)), () => fail(true));
+      c.if(c.i32.eqz(pmpCheck(c, state, entryAddress, Access.WRITE)), () => fail(false));
+      c.if(c.i32.eqz(c.i32.and(access.get(), PROBE)), () => {
+        const host = c.let32(c.i32.wrapI64(offset.get()));
+        c.call(touch, host.get(), c.i32.const(PTE_SIZE));
+        if (options.threads === undefined) {
           c.i32.store8(host.get(), c.i32.or(c.i32.wrapI64(entry.get()), wanted.get()), options.ramOffset);
-          flags.set(c.i32.or(flags.get(), wanted.get()));
-        });
+        } else {
+          // Another hart may have changed the entry since it was read: then the walk starts over (section 4.3.2).
+          const updated = c.let64(c.i64.or(entry.get(), c.i64.extendI32U(wanted.get())));
+          const found = c.atomic.compareExchange(
+            host.get(),
+            entry.get(),
+            updated.get(),
+            PTE_SIZE,
+            options.ramOffset,
+          );
+          c.if(c.i64.ne(found, entry.get()), () =>
+            c.return(c.call(walk, state.get(), va.get(), access.get(), mode.get())),
+          );
+        }
+        flags.set(c.i32.or(flags.get(), wanted.get()));
       });
-      c.i32.store(
-        state.get(),
-        c.i32.or(
-          c.i32.or(flags.get(), global.get()),
-          c.select(c.i32.const(LEAF_SUPERPAGE), c.i32.const(0), c.i64.ne(shift.get(), PAGE_BITS)),
-        ),
-        Private.LEAF,
-      );
-      return c.i64.or(table.get(), c.i64.and(va.get(), within.get()));
-    },
-  );
+    });
+    c.i32.store(
+      state.get(),
+      c.i32.or(
+        c.i32.or(flags.get(), global.get()),
+        c.select(c.i32.const(LEAF_SUPERPAGE), c.i32.const(0), c.i64.ne(shift.get(), PAGE_BITS)),
+      ),
+      Private.LEAF,
+    );
+    return c.i64.or(table.get(), c.i64.and(va.get(), within.get()));
+  });
 
   const translate = module.function(
     "translate",

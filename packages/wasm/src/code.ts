@@ -1,3 +1,4 @@
+import { AtomicOps } from "./atomic.ts";
 import { ByteSink } from "./bytes.ts";
 import { Float32Ops, Float64Ops } from "./float.ts";
 import { Integer32Ops, Integer64Ops } from "./integer.ts";
@@ -54,6 +55,7 @@ export class Code {
   readonly i64: Integer64Ops = new Integer64Ops(this.sink);
   readonly f32: Float32Ops = new Float32Ops(this.sink);
   readonly f64: Float64Ops = new Float64Ops(this.sink);
+  readonly atomic: AtomicOps = new AtomicOps(this.sink);
   #depth = 0;
   #localTypes: ValueType[] = [];
   #paramCount = 0;

@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+export { type AtomicOperation, AtomicOps } from "./atomic.ts";
 export { ByteSink } from "./bytes.ts";
 export { Code, Var } from "./code.ts";
 export { supportsTailCalls } from "./features.ts";

@@ -1,5 +1,6 @@
 import { riscv64 } from "@isomorph/cpu";
 import { createVm, type VmOutcome } from "@isomorph/hypervisor";
+import { webThreads } from "@isomorph/hypervisor/web";
 import { uart16550, virtioBlk, virtioConsole } from "@isomorph/io";
 import type { Ending, PageMessage, TerminalSize, WorkerMessage } from "../protocol.ts";
 import { ConsoleOutput } from "./console-output.ts";
@@ -26,7 +27,7 @@ export class Machine {
   }
 
   /** Fetches the guest, boots it and runs it to its end. Rejects when something of the host's fails. */
-  async run({ images, memory, size }: PageMessage & { readonly type: "boot" }): Promise<Ending> {
+  async run({ images, memory, harts, size }: PageMessage & { readonly type: "boot" }): Promise<Ending> {
     const { signal } = this.#aborter;
     let latestSize = size;
     this.#resize = (next) => {
@@ -39,6 +40,7 @@ export class Machine {
       const vm = await createVm({
         cpu: riscv64(),
         memory,
+        ...(harts > 1 ? { harts, threads: webThreads() } : {}),
         ...guest.boot,
         signal,
         devices: {

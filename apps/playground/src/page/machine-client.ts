@@ -31,8 +31,8 @@ export class MachineClient {
     };
   }
 
-  boot(images: GuestImages, memory: number, size: TerminalSize): void {
-    this.#send({ type: "boot", images, memory, size });
+  boot(images: GuestImages, machine: { memory: number; harts: number }, size: TerminalSize): void {
+    this.#send({ type: "boot", images, ...machine, size });
   }
 
   /** Bytes that were typed. */

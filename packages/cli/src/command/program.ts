@@ -41,6 +41,8 @@ const memoryOption = (): Option =>
   new Option("-m, --memory <size>", "memory of the machine").argParser(parseMemory).default(1024 * MIB, "1G");
 const hartsOption = (): Option =>
   new Option("--harts <n>", "processors of the machine, 1 to 8").argParser(integer(1, 8)).default(1);
+const threadsOption = (): Option =>
+  new Option("--threads", "run each processor in a thread of its own, at once (default: in turns on one)");
 const escapeOption = (): Option =>
   new Option("--escape <key>", "key before commands to the terminal, or none")
     .argParser(parseEscapeKey)
@@ -86,6 +88,7 @@ function startProgram(finish: (exitCode: number) => void): Command {
     .addOption(new Option("--ephemeral", "use a pristine disk whose changes are not kept"))
     .addOption(memoryOption())
     .addOption(hartsOption())
+    .addOption(threadsOption())
     .addOption(new Option("--append <text>", "more for the kernel's command line"))
     .addOption(escapeOption())
     .addOption(timeoutOption())
@@ -156,6 +159,7 @@ function runProgram(finish: (exitCode: number) => void): Command {
     )
     .addOption(memoryOption())
     .addOption(hartsOption())
+    .addOption(threadsOption())
     .addOption(
       new Option("--transport <bus>", "how virtio devices are attached")
         .choices(["pci", "mmio"])

@@ -1,5 +1,6 @@
 import { riscv64 } from "@isomorph/cpu";
 import { createVm, type Vm, type VmConfig } from "@isomorph/hypervisor";
+import { nodeThreads } from "@isomorph/hypervisor/node";
 import type { BlockBackend, Device, DeviceFactory } from "@isomorph/interface";
 import {
   memoryNetwork,
@@ -41,6 +42,8 @@ export interface MachineConfig
   /** The ports of the agent. */
   readonly agent?: SerialPorts | undefined;
   readonly translationThreshold?: number | undefined;
+  /** Whether each processor runs in a thread of its own. */
+  readonly threads?: boolean | undefined;
 }
 
 /** A machine with the devices that the command talks to. */
@@ -52,7 +55,7 @@ export interface Machine {
 
 /** Builds a machine of the command. */
 export async function buildMachine(config: MachineConfig): Promise<Machine> {
-  const { disks = [], hasNet, hasRng, agent, translationThreshold, ...rest } = config;
+  const { disks = [], hasNet, hasRng, agent, translationThreshold, threads, ...rest } = config;
   const devices: Record<string, DeviceFactory<Device>> = { serial: uart16550() };
   disks.forEach((backend, index) => {
     devices[`disk${index}`] = virtioBlk({ backend });
@@ -64,6 +67,7 @@ export async function buildMachine(config: MachineConfig): Promise<Machine> {
   const { virtioConsole: _, ...machine } = rest;
   const vm = await createVm({
     ...machine,
+    ...(threads === true ? { threads: nodeThreads() } : {}),
     cpu: riscv64(translationThreshold === undefined ? {} : { translationThreshold }),
     devices,
   });

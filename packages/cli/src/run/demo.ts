@@ -8,12 +8,12 @@ import type { RunCommandOptions } from "./options.ts";
 
 /** The built-in guest with a disk in memory. Fails unless the disk shows that the guest was there. */
 export async function runDemo(options: RunCommandOptions): Promise<number> {
-  const { memory, clock, rngSeed, translateAfter, timeout, escape: escapeKey, tty } = options;
+  const { memory, threads, clock, rngSeed, translateAfter, timeout, escape: escapeKey, tty } = options;
   const disk = demoDisk();
   const isTerminal = tty && process.stdin.isTTY === true && process.stdout.isTTY === true;
   const exitCode = await runSession({
     machine: {
-      ...{ kernel: demoKernel(), memory, clock, rngSeed, transport: "mmio" },
+      ...{ kernel: demoKernel(), memory, threads, clock, rngSeed, transport: "mmio" },
       translationThreshold: translateAfter,
     },
     disks: [memoryDisk({ bytes: disk })],

@@ -11,6 +11,7 @@ export interface RunCommandOptions extends SightOptions {
   readonly disk: readonly DiskSpec[];
   readonly memory: number;
   readonly harts: number;
+  readonly threads?: boolean | undefined;
   readonly transport: "pci" | "mmio";
   readonly clock: "host" | "instructions";
   readonly rngSeed?: Uint8Array | undefined;

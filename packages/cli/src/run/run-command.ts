@@ -17,7 +17,7 @@ export async function runCommand(program: string | undefined, options: RunComman
   if (options.demo === true) return runDemo(options);
   if (options.htif === true && program !== undefined) return runTestProgram(program, options);
 
-  const { memory, harts, transport, clock, rngSeed } = options;
+  const { memory, harts, threads, transport, clock, rngSeed } = options;
   const paths = { kernel: options.kernel ?? program, initrd: options.initrd, firmware: options.firmware };
   const image = async (option: string, path: string | undefined): Promise<Uint8Array | undefined> =>
     path === undefined ? undefined : readImage(path, option, memory);
@@ -33,7 +33,7 @@ export async function runCommand(program: string | undefined, options: RunComman
     throw error;
   }
   const machine: MachineConfig = {
-    ...{ kernel, initrd, firmware, memory, harts, transport, clock, rngSeed },
+    ...{ kernel, initrd, firmware, memory, harts, threads, transport, clock, rngSeed },
     cmdline: options.append ?? defaultCommandLine(options),
     hasNet: options.net === "loopback-hub",
     hasRng: true,
@@ -70,6 +70,9 @@ function defaultCommandLine({ console: device, disk, kernel }: RunCommandOptions
 }
 
 function checkCombination(program: string | undefined, options: RunCommandOptions): void {
+  if (options.threads === true && options.clock === "instructions") {
+    throw new UsageError("--threads lets processors run at once, which --clock instructions cannot repeat");
+  }
   const { kernel, firmware, initrd, demo, htif, signature, exec, disk } = options;
   const given = Object.entries({
     "--kernel": kernel,

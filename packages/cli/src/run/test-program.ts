@@ -17,7 +17,7 @@ import type { RunCommandOptions } from "./options.ts";
  * @returns what the program gave to `tohost`: 0 for a pass, the number of the failed test for a failure.
  */
 export async function runTestProgram(path: string, options: RunCommandOptions): Promise<number> {
-  const { memory, harts, clock, rngSeed, signature } = options;
+  const { memory, harts, threads, clock, rngSeed, signature } = options;
   const startedAt = performance.now();
   const firmware = await readImage(path, "test program", memory);
   const symbols = await imageErrors(readSymbols(firmware), { firmware: path });
@@ -33,7 +33,7 @@ export async function runTestProgram(path: string, options: RunCommandOptions): 
   }
   const sight = await openSight(options);
   const building = buildMachine({
-    ...{ firmware, memory, harts, clock, rngSeed },
+    ...{ firmware, memory, harts, threads, clock, rngSeed },
     translationThreshold: options.translateAfter,
     onReset: "return",
     htif: {

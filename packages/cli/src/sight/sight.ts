@@ -13,6 +13,7 @@ export interface SightOptions {
   readonly symbols: readonly SymbolsSpec[];
   /** True for a table, else the file. */
   readonly counters?: string | true | undefined;
+  readonly threads?: boolean | undefined;
 }
 
 /** Watches a machine and tells at its end. */
@@ -26,6 +27,9 @@ export async function openSight(options: SightOptions): Promise<Sight | undefine
   const { profile, counters, symbols } = options;
   if (symbols.length > 0 && profile === undefined) {
     throw new UsageError("--symbols names what a profile shows: it needs --profile FILE");
+  }
+  if (profile !== undefined && options.threads === true) {
+    throw new UsageError("--profile looks at processors that take turns: leave out --threads");
   }
   if (profile === undefined && counters === undefined) return undefined;
   const tables = symbols.map(loadSymbols);

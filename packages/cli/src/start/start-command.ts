@@ -17,6 +17,7 @@ export interface StartOptions extends SightOptions {
   readonly ephemeral?: boolean | undefined;
   readonly memory: number;
   readonly harts: number;
+  readonly threads?: boolean | undefined;
   readonly append?: string | undefined;
   readonly escape: number | undefined;
   readonly timeout?: number | undefined;
@@ -49,7 +50,7 @@ export async function startCommand(options: StartOptions): Promise<number> {
   const mode = modeOf(options, isInteractive);
   const sight = await openSight(options);
   const guest = await openGuest(options, progress);
-  const { memory, harts } = options;
+  const { memory, harts, threads } = options;
   const quiet = mode.kind === "terminal" || mode.kind === "pipe" || verbose ? "" : " quiet";
   const append = options.append === undefined ? "" : ` ${options.append}`;
   const isFeeding = mode.kind === "command" && options.exec === undefined;
@@ -68,6 +69,7 @@ export async function startCommand(options: StartOptions): Promise<number> {
       initrd,
       memory,
       harts,
+      threads,
       cmdline: `${CMDLINE}${quiet}${append}`,
       hasRng: options.systemd === true,
     },

@@ -5,9 +5,11 @@ import { defineFloat, type FloatFunctions } from "../float/index.ts";
 import { defineInterpreter } from "../interpreter/interpreter.ts";
 import type { FloatName } from "../isa/semantics.ts";
 import { State } from "../state.ts";
+import { Mailbox } from "../threads/layout.ts";
 import { defineChain } from "../translator/chain.ts";
 import { type CodeMap, defineTableFor } from "../translator/code-map.ts";
 import { defineAtomicHost } from "./atomic-host.ts";
+import { plainMemory, sharedMemory } from "./atomic-memory.ts";
 import { PureFunctions } from "./pure-functions.ts";
 
 /** What the core module calls outside. */
@@ -22,6 +24,8 @@ export interface CoreImports extends WebAssembly.ModuleImports {
   readonly mmioWrite64: (gpa: number, value: bigint) => void;
   readonly codeWritten: (ramOffset: number, length: number) => void;
   readonly time: () => number;
+  /** Where harts are threads: the hart has mail. */
+  readonly mail: (state: number) => void;
 }
 
 /** What the core module offers; `state` is the host address of a hart's block. */
@@ -34,6 +38,7 @@ export interface CoreExports {
   pmpChanged(state: number): void;
   flushAll(state: number): void;
   protectCode(ramOffset: number): void;
+  stripCodePages(state: number): void;
   host(state: number, gva: bigint, sizeLog2: number, access: number): number;
 }
 
@@ -76,6 +81,7 @@ export function coreFloatSignatures(): ReadonlyMap<FloatName, FunctionRef> {
  */
 export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
   const { memory, harts } = options;
+  const holders = memory.codeHolders;
   const module = new ModuleBuilder();
   module.importMemory("env", "memory", memoryLimits(memory.memory));
   module.importTable("env", "regions", { min: 1 });
@@ -88,6 +94,7 @@ export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
     codeWritten: module.importFunction("env", "codeWritten", ["i32", "i32"]),
     time: module.importFunction("env", "time", [], "f64"),
   };
+  const mail = holders === undefined ? undefined : module.importFunction("env", "mail", ["i32"]);
   const mmu = defineMmu(module, {
     ramBase: memory.base,
     ramSize: memory.size,
@@ -95,13 +102,18 @@ export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
     pageFlagsOffset: memory.pageFlagsOffset,
     harts,
     imports,
+    threads: holders && {
+      codeHoldersOffset: holders.offset,
+      unansweredOffset: Mailbox.UNANSWERED,
+    },
   });
   const csrs = defineCsrs(module, { mmu, imports, isa: CSR_ISA });
   const float = defineFloat(module, { fflagsOffset: State.FFLAGS });
   const atomicHost = defineAtomicHost(module, mmu);
   const pure = new PureFunctions(module);
+  const atomics = holders === undefined ? plainMemory : sharedMemory;
   const run = defineInterpreter(module, {
-    functions: { mmu, csrs, float, pure: (target) => pure.declare(target), atomicHost },
+    functions: { mmu, csrs, float, pure: (target) => pure.declare(target), atomicHost, atomics, mail },
     expansionTable: options.expansionTable,
     codeMap: options.codeMap,
     tableFor: defineTableFor(module, options.codeMap),
@@ -120,6 +132,7 @@ export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
   module.export("pmpChanged", mmu.pmpChanged);
   module.export("flushAll", mmu.flushAll);
   module.export("protectCode", mmu.protectCode);
+  module.export("stripCodePages", mmu.stripCodePages);
   module.export("host", mmu.host);
   module.export("chain", defineChain(module));
   for (const [name, target] of floatFunctions(float)) module.export(name, target);

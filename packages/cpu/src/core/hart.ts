@@ -54,6 +54,11 @@ export class CoreHart implements Hart {
     this.#view = new DataView(env.buffer);
   }
 
+  /** Host address of the hart's block. */
+  protected get stateAddress(): number {
+    return this.#state;
+  }
+
   run(budget: number): VmExit {
     if (!Number.isInteger(budget) || budget < 1 || budget > MAX_BUDGET) {
       throw new RangeError(`budget ${budget} is not an integer from 1 to 2^30 - 1`);

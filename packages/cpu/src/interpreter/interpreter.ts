@@ -4,6 +4,7 @@ import { fetchTlbEntry, fetchTlbHit, fetchTlbHost } from "../core/soft-tlb.ts";
 import { Counter, emitAdd, emitBailCount } from "../counters.ts";
 import { INSTRUCTIONS } from "../isa/index.ts";
 import { State } from "../state.ts";
+import { Mailbox } from "../threads/layout.ts";
 import { MAX_DEPTH, NO_RETURN, REGION_PARAMS, type RegionSignature, Unwind } from "../translator/chain.ts";
 import { type CodeMap, entryOf, type TableFor, tableOf } from "../translator/code-map.ts";
 import { emitDispatch } from "./dispatch.ts";
@@ -79,6 +80,7 @@ class InterpreterEmitter {
       this.#takeInterrupt(resync);
       this.#enterPage(resync);
       code.loop((lookup) => {
+        this.#lookAtMail(resync);
         this.#lookUp(resync);
         code.loop((next) => this.#step(resync, lookup, next));
       });
@@ -108,7 +110,10 @@ class InterpreterEmitter {
     const code = this.#code;
     const { i32, i64 } = code;
     const { state, remaining } = this.#vars;
-    const { csrs } = this.#options.functions;
+    const { csrs, mail } = this.#options.functions;
+    if (mail !== undefined) {
+      code.if(i32.load(state.get(), Mailbox.MAIL), () => code.call(mail, state.get()));
+    }
     code.if(i32.load(state.get(), State.ATTENTION), () => {
       i32.store(state.get(), 0, State.ATTENTION);
       code.if(i32.load(state.get(), State.EXIT_REQUESTED), () => {
@@ -165,6 +170,17 @@ class InterpreterEmitter {
         },
       );
       delta.set(i64.sub(pc.get(), i64.extendI32U(ip.get())));
+    });
+  }
+
+  /** A loop leaves for what other threads want. */
+  #lookAtMail(resync: Label): void {
+    const code = this.#code;
+    const { state, ip } = this.#vars;
+    if (this.#options.functions.mail === undefined) return;
+    code.if(code.i32.load(state.get(), Mailbox.MAIL), () => {
+      this.#storePc(ip.get());
+      code.br(resync);
     });
   }
 

@@ -2,6 +2,7 @@ import type { MmuFunctions } from "@isomorph/mmu";
 import { Access, Tlb } from "@isomorph/mmu";
 import type { Code, FunctionRef, I32, I64, Label, Var } from "@isomorph/wasm";
 import type { AtomicHost } from "../core/atomic-host.ts";
+import type { AtomicMemory } from "../core/atomic-memory.ts";
 import {
   dataContext,
   hostLoad,
@@ -17,7 +18,7 @@ import type { FloatFunctions } from "../float/index.ts";
 import type { Instruction } from "../isa/instruction.ts";
 import type { PureFunction } from "../isa/pure-function.ts";
 import { type AccessSize, type AmoOperation, type FloatName, Semantics } from "../isa/semantics.ts";
-import { callFloatFunction, combineAmo } from "../isa/semantics-shared.ts";
+import { callFloatFunction } from "../isa/semantics-shared.ts";
 import { State } from "../state.ts";
 import { Exception } from "../trap/causes.ts";
 import { emitImmediate } from "./immediate.ts";
@@ -61,6 +62,9 @@ export interface InterpreterFunctions {
   /** The function of the module for a {@link PureFunction}. */
   readonly pure: (target: PureFunction) => FunctionRef;
   readonly atomicHost: AtomicHost;
+  readonly atomics: AtomicMemory;
+  /** `(state)`: where harts are threads: does what other threads want from the hart. */
+  readonly mail: FunctionRef<readonly ["i32"], undefined> | undefined;
 }
 
 /** Values of the EXIT field. */
@@ -267,7 +271,7 @@ export class InterpreterSemantics extends Semantics {
     const { state } = this.#vars;
     const va = code.let64(address);
     const host = this.#atomicHost(va, size, Access.READ);
-    const value = code.let64(hostLoad(code, host.get(), size, true));
+    const value = code.let64(this.#functions.atomics.load(code, host.get(), size));
     i64.store(state.get(), i64.add(va.get(), 1), State.RESERVATION);
     i64.store(state.get(), value.get(), State.RESERVED_VALUE);
     return value.get();
@@ -282,10 +286,9 @@ export class InterpreterSemantics extends Semantics {
     code.if(i64.eq(this.state64(State.RESERVATION), i64.add(va.get(), 1)), () => {
       const host = this.#atomicHost(va, size, Access.WRITE);
       // Stores of other harts between LR and SC show as a changed value.
-      code.if(i64.eq(hostLoad(code, host.get(), size, true), this.state64(State.RESERVED_VALUE)), () => {
-        hostStore(code, host.get(), stored.get(), size);
-        failed.set(i64.const(0));
-      });
+      const expected = () => this.state64(State.RESERVED_VALUE);
+      const succeeded = this.#functions.atomics.storeIf(code, host, expected, stored, size);
+      failed.set(i64.extendI32U(this.i32.eqz(succeeded)));
     });
     i64.store(state.get(), 0, State.RESERVATION);
     return failed.get();
@@ -296,9 +299,7 @@ export class InterpreterSemantics extends Semantics {
     const operand = code.let64(value);
     const va = code.let64(address);
     const host = this.#atomicHost(va, size, Access.WRITE);
-    const old = code.let64(hostLoad(code, host.get(), size, true));
-    hostStore(code, host.get(), combineAmo(code, old, operand, size, operation), size);
-    return old.get();
+    return this.#functions.atomics.amo(code, host, operand, size, operation);
   }
 
   zeroBlock(address: I64): void {
@@ -470,6 +471,7 @@ export class InterpreterSemantics extends Semantics {
     this.#resume();
   }
 
-  /** One thread sees its own accesses in order. */
-  fence(): void {}
+  fence(): void {
+    this.#functions.atomics.fence(this.code);
+  }
 }

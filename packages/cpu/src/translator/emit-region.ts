@@ -1,5 +1,7 @@
 import type { Code, I32, I64, Label, Var } from "@isomorph/wasm";
+import { sharedMemory } from "../core/atomic-memory.ts";
 import { State } from "../state.ts";
+import { Mailbox } from "../threads/layout.ts";
 import { REGION_PARAMS, Unwind } from "./chain.ts";
 import type { Block, Region } from "./region.ts";
 import { type RegisterFlow, registerFlow, successorsOf } from "./registers.ts";
@@ -122,7 +124,7 @@ class RegionEmitter {
     const code = this.#code;
     const { i32, i64 } = code;
     const { state, delta, remaining } = this.#vars;
-    code.if(i32.ltS(remaining.get(), this.#longest[0] as number), () => {
+    code.if(this.#mayNotLast(0), () => {
       const pc = code.let64(i64.add(delta.get(), (this.#blocks[0] as Block).start));
       i64.store(state.get(), pc.get(), State.PC);
       i32.store(state.get(), 0, State.FAULT);
@@ -134,13 +136,25 @@ class RegionEmitter {
   #checkBudget(index: number): void {
     const code = this.#code;
     const { i32 } = code;
-    const { remaining, exitHost, exitDirty, notExecuted } = this.#vars;
-    code.if(i32.ltS(remaining.get(), this.#longest[index] as number), () => {
+    const { exitHost, exitDirty, notExecuted } = this.#vars;
+    code.if(this.#mayNotLast(index), () => {
       exitHost.set(i32.const((this.#blocks[index] as Block).start));
       exitDirty.set(i32.const(this.#registers.dirty[index] as number));
       notExecuted.set(i32.const(0));
       code.br(this.#bail as Label);
     });
+  }
+
+  /**
+   * Whether the budget may not last from the start of a block to the next check. Where harts are threads, also whether
+   * there is mail: its word is 0 or above every budget, so that one comparison finds both.
+   */
+  #mayNotLast(index: number): I32 {
+    const { i32 } = this.#code;
+    const { state, remaining } = this.#vars;
+    const longest = this.#longest[index] as number;
+    if (this.#functions.atomics !== sharedMemory) return i32.ltS(remaining.get(), longest);
+    return i32.ltS(i32.sub(remaining.get(), longest), i32.load(state.get(), Mailbox.MAIL));
   }
 
   #sequence(items: readonly Item[]): void {

@@ -1,11 +1,11 @@
 import { Access, Tlb } from "@isomorph/mmu";
 import type { Code, FunctionRef, I32, I64, Label, Values, Var } from "@isomorph/wasm";
+import type { AtomicMemory } from "../core/atomic-memory.ts";
 import { hostLoad, hostStore, tlbEntry, tlbHit, tlbHost } from "../core/soft-tlb.ts";
 import type { CsrFunctions } from "../csr/index.ts";
 import { FIELDS } from "../isa/fields.ts";
 import type { PureFunction } from "../isa/pure-function.ts";
 import { type AccessSize, type AmoOperation, type FloatName, Semantics } from "../isa/semantics.ts";
-import { combineAmo } from "../isa/semantics-shared.ts";
 import { State } from "../state.ts";
 import { type AccessGroup, accessGroups, type Segment } from "./access-groups.ts";
 import type { Chain, RegionSignature } from "./chain.ts";
@@ -38,6 +38,7 @@ export type CsrAccessFunctions = Pick<
 
 /** Functions of the core module that regions import. */
 export interface RegionFunctions {
+  readonly atomics: AtomicMemory;
   readonly float: (name: FloatName) => FunctionRef;
   readonly csr: CsrAccessFunctions;
   /** The type of a region's function. */
@@ -288,7 +289,8 @@ export class TranslatorSemantics extends Semantics {
     const { code, i64 } = this;
     const { state } = this.#vars;
     const va = code.let64(address);
-    const value = code.let64(hostLoad(code, this.#host(va, size, Access.READ), size, true));
+    const host = this.#host(va, size, Access.READ);
+    const value = code.let64(this.#functions.atomics.load(code, host, size));
     i64.store(state.get(), i64.add(va.get(), 1), State.RESERVATION);
     i64.store(state.get(), value.get(), State.RESERVED_VALUE);
     return value.get();
@@ -301,10 +303,9 @@ export class TranslatorSemantics extends Semantics {
     const failed = code.let64(i64.const(1));
     code.if(i64.eq(this.state64(State.RESERVATION), i64.add(va.get(), 1)), () => {
       const host = code.let32(this.#host(va, size, Access.WRITE));
-      code.if(i64.eq(hostLoad(code, host.get(), size, true), this.state64(State.RESERVED_VALUE)), () => {
-        hostStore(code, host.get(), stored.get(), size);
-        failed.set(i64.const(0));
-      });
+      const expected = () => this.state64(State.RESERVED_VALUE);
+      const succeeded = this.#functions.atomics.storeIf(code, host, expected, stored, size);
+      failed.set(i64.extendI32U(this.i32.eqz(succeeded)));
     });
     i64.store(this.#vars.state.get(), 0, State.RESERVATION);
     return failed.get();
@@ -315,9 +316,7 @@ export class TranslatorSemantics extends Semantics {
     const operand = code.let64(value);
     const va = code.let64(address);
     const host = code.let32(this.#host(va, size, Access.WRITE));
-    const old = code.let64(hostLoad(code, host.get(), size, true));
-    hostStore(code, host.get(), combineAmo(code, old, operand, size, operation), size);
-    return old.get();
+    return this.#functions.atomics.amo(code, host, operand, size, operation);
   }
 
   /** The guest address of a host address of this page. */
@@ -354,8 +353,9 @@ export class TranslatorSemantics extends Semantics {
     return this.i64.load(this.#vars.state.get(), offset);
   }
 
-  /** One thread sees its own accesses in order. */
-  fence(): void {}
+  fence(): void {
+    this.#functions.atomics.fence(this.code);
+  }
 
   zeroBlock(address: I64): void {
     const { code, i64 } = this;

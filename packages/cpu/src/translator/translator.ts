@@ -1,4 +1,4 @@
-import { type HartBlocks, type MachineMemory, PageFlag } from "@isomorph/mmu";
+import type { HartBlocks, MachineMemory } from "@isomorph/mmu";
 import {
   Code,
   type FunctionRef,
@@ -7,10 +7,12 @@ import {
   type Values,
   type ValueType,
 } from "@isomorph/wasm";
+import { plainMemory, sharedMemory } from "../core/atomic-memory.ts";
 import { type CoreExports, coreFloatSignatures, memoryLimits } from "../core/core-module.ts";
 import type { FloatName } from "../isa/semantics.ts";
 import { CHAIN_PARAMS, REGION_PARAMS } from "./chain.ts";
 import { type CodeMap, CodeMapView } from "./code-map.ts";
+import { type CodePages, localCodePages } from "./code-pages.ts";
 import { emitRegion } from "./emit-region.ts";
 import { discoverRegion, instructionReader, type ReadInstruction, type Region } from "./region.ts";
 import type { CsrAccessFunctions, RegionFunctions } from "./semantics.ts";
@@ -23,6 +25,8 @@ export interface TranslatorOptions {
   readonly regions: WebAssembly.Table;
   readonly core: CoreExports;
   readonly expansionTable: number;
+  /** Where the harts in {@link harts} are not all that there are: how stores of the others are heard of. */
+  readonly codePages?: CodePages;
 }
 
 /** A region in the table. */
@@ -51,6 +55,7 @@ export class Translator {
   readonly #options: TranslatorOptions;
   readonly #map: CodeMapView;
   readonly #read: ReadInstruction;
+  readonly #codePages: CodePages;
   readonly #code = new Code();
   /** Translations by page number of the host address. */
   readonly #pages = new Map<number, Translation[]>();
@@ -76,9 +81,18 @@ export class Translator {
 
   constructor(options: TranslatorOptions) {
     this.#options = options;
+    const { codePages } = options;
     const { buffer } = options.memory.memory;
     this.#map = new CodeMapView(options.codeMap, options.harts, buffer);
-    this.#read = instructionReader(new DataView(buffer), options.expansionTable);
+    const read = instructionReader(new DataView(buffer), options.expansionTable);
+    this.#codePages = codePages ?? localCodePages(options.memory, options.core);
+    this.#read =
+      codePages === undefined
+        ? read
+        : (address) => {
+            codePages.read(address >>> 12);
+            return read(address);
+          };
   }
 
   /**
@@ -114,17 +128,21 @@ export class Translator {
     this.#waited = 0;
     const pending = new Set(this.#pending);
     this.#pending = [];
+    if (this.#byEntry.size + pending.size > MAX_REGIONS || this.#instructions > MAX_INSTRUCTIONS) {
+      this.#dropAll();
+    }
     const regions: { entry: number; region: Region }[] = [];
     for (const entry of pending) {
-      if ((this.#misses.get(entry >>> 12) ?? 0) >= MAX_MISSES || this.#byEntry.has(entry)) continue;
+      if (this.#isData(entry >>> 12) || this.#byEntry.has(entry)) continue;
       const region = discoverRegion(this.#read, entry);
       if (region !== undefined && this.#map.ensureTable(entry)) regions.push({ entry, region });
     }
     if (regions.length === 0) return;
-    if (this.#byEntry.size + regions.length > MAX_REGIONS || this.#instructions > MAX_INSTRUCTIONS) {
-      this.#dropAll();
-    }
     this.#install(regions);
+  }
+
+  #isData(page: number): boolean {
+    return (this.#misses.get(page) ?? 0) >= MAX_MISSES || this.#codePages.isData(page);
   }
 
   #install(regions: readonly { entry: number; region: Region }[]): void {
@@ -160,12 +178,11 @@ export class Translator {
   }
 
   #register(translation: Translation): void {
-    const { memory, core } = this.#options;
     const page = translation.entry >>> 12;
     const others = this.#pages.get(page);
     if (others === undefined) {
       this.#pages.set(page, [translation]);
-      core.protectCode(((page << 12) >>> 0) - memory.ramOffset);
+      this.#codePages.protect(page);
     } else {
       others.push(translation);
     }
@@ -191,7 +208,10 @@ export class Translator {
 
   #writtenPage(page: number, first: number, last: number): void {
     const translations = this.#pages.get(page);
-    if (translations === undefined) return;
+    if (translations === undefined) {
+      this.#codePages.release(page);
+      return;
+    }
     const hit = translations.some(({ start, end }) => start < last && end > first);
     if (!hit) {
       const misses = (this.#misses.get(page) ?? 0) + 1;
@@ -200,7 +220,7 @@ export class Translator {
     }
     for (const translation of translations) this.#drop(translation);
     this.#pages.delete(page);
-    this.#options.memory.pageFlags[page - (this.#options.memory.ramOffset >>> 12)] &= ~PageFlag.CODE;
+    this.#codePages.release(page);
   }
 
   #drop(translation: Translation): void {
@@ -217,7 +237,7 @@ export class Translator {
   #dropAll(): void {
     for (const [page, translations] of this.#pages) {
       for (const translation of translations) this.#drop(translation);
-      this.#options.memory.pageFlags[page - (this.#options.memory.ramOffset >>> 12)] &= ~PageFlag.CODE;
+      this.#codePages.release(page);
     }
     this.#pages.clear();
     this.#misses.clear();
@@ -263,6 +283,7 @@ function importCore(
     }
   }
   return {
+    atomics: memory.codeHolders === undefined ? plainMemory : sharedMemory,
     float: (name) => {
       const target = float.get(name);
       if (target === undefined) throw new TypeError(`${name} is not imported`);

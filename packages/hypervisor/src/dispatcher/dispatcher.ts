@@ -1,32 +1,15 @@
 import type { Hart } from "@isomorph/cpu";
 import type { Timebase } from "../clock.ts";
 import type { VmOutcome } from "../outcome.ts";
+import type { InterpreterRoutines, MachineDispatcher, PlatformTimer, RunLimits } from "./contract.ts";
 import type { EventLoop } from "./event-loop.ts";
-import { type HartScheduler, HartState } from "./hart-state.ts";
+import { HartState } from "./hart-state.ts";
 
 /** What the dispatcher needs of a hart. */
 export type DispatchedHart = Pick<
   Hart,
   "run" | "requestExit" | "interruptPending" | "timerDeadline" | "instructionsRetired"
 >;
-
-/** A timer outside the harts, such as `mtimer`. */
-export interface PlatformTimer {
-  /** When it fires next, in ticks; Infinity when it never will. */
-  readonly deadline: number;
-  /** Called when the deadline has passed: raises its interrupts and finds its next deadline. */
-  expire(): void;
-}
-
-/** What the VMM does when a hart comes back to it; Popek and Goldberg's interpreter routines. */
-export interface InterpreterRoutines {
-  /** The hart stands at an `ecall` to the firmware that the VMM plays. */
-  firmwareCall(hart: number): void;
-  /** The hart cannot go on. */
-  trapLoop(hart: number): void;
-  /** Called after each slice, for test devices that live in RAM. */
-  afterSlice?(): void;
-}
 
 /** Looks at harts every now and then, for a profile. */
 export interface SliceSampler {
@@ -68,7 +51,7 @@ const FIXED_SLICE = 100_000;
  * Harts take turns in slices of about 1.5 ms. No hart can keep the others, or the event loop, from their turns. While
  * every hart waits, the dispatcher sleeps until the next timer or until {@link wake}.
  */
-export class Dispatcher implements HartScheduler {
+export class Dispatcher implements MachineDispatcher {
   /** Who looks at the harts meanwhile. Slices end for it only where their length does not matter to the guest. */
   sampler: SliceSampler | undefined;
   /** Counters since construction. */
@@ -142,7 +125,7 @@ export class Dispatcher implements HartScheduler {
   }
 
   /** Runs the machine until it has an outcome, which it resolves to. One run at a time. */
-  async run(options: { signal?: AbortSignal; maxInstructions?: number } = {}): Promise<VmOutcome> {
+  async run(options: RunLimits = {}): Promise<VmOutcome> {
     const { signal } = options;
     this.#instructionLimit = this.#instructions + (options.maxInstructions ?? Number.POSITIVE_INFINITY);
     const onAbort = () => this.end({ reason: "aborted", cause: signal?.reason });

@@ -3,7 +3,7 @@ import type { Device, IrqLine, Log, MaybePromise, MmioBus, PlatformDevice } from
 import { type Clint, clint, goldfishRtc, MemoryMappedBus, Plic, sifiveTest } from "@isomorph/io";
 import type { Timebase } from "../clock.ts";
 import type { DeviceFactories } from "../config.ts";
-import type { PlatformTimer } from "../dispatcher/dispatcher.ts";
+import type { PlatformTimer } from "../dispatcher/contract.ts";
 import type { VmOutcome } from "../outcome.ts";
 import { Allocator } from "./allocator.ts";
 import { type PlacedDevice, plicContexts } from "./devicetree.ts";
@@ -17,6 +17,8 @@ import { Wire } from "./wire.ts";
 export interface MachineOptions {
   readonly cpu: ProcessorFactory;
   readonly harts: number;
+  /** Whether harts run in threads of their own. */
+  readonly threads: boolean;
   readonly memory: number;
   /** Whether M-mode firmware runs. */
   readonly hasFirmware: boolean;
@@ -74,6 +76,7 @@ export class VirtMachine {
       clock,
       firmware: hasFirmware ? "guest" : "vmm",
       log,
+      threads: options.threads,
     });
     options.defer(() => this.processor.close());
     const { harts: cores } = this.processor;

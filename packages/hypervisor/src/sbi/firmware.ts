@@ -32,9 +32,8 @@ export interface SbiFirmware {
  * there is a console, and the legacy timer, console and shutdown. Other calls return SBI_ERR_NOT_SUPPORTED.
  */
 export function sbiFirmware(platform: SbiPlatform): SbiFirmware {
-  const extensions = new Map<number, SbiExtension>();
-  const all = [
-    baseExtension((id) => extensions.has(id)),
+  const all: SbiExtension[] = [
+    baseExtension((id) => all.some((extension) => extension.id === id)),
     timeExtension,
     ipiExtension(platform),
     rfenceExtension(platform),
@@ -43,20 +42,33 @@ export function sbiFirmware(platform: SbiPlatform): SbiFirmware {
     ...legacyExtensions(platform, platform.console),
     ...(platform.console === undefined ? [] : [dbcnExtension(platform, platform.console)]),
   ];
-  for (const extension of all) extensions.set(extension.id, extension);
-  let call: SbiCall | undefined;
+  return new SbiServer(all);
+}
 
-  return {
-    serve(hart) {
-      call ??= { hart, functionId: 0, value: 0 };
-      call.hart = hart;
-      call.functionId = hart.registerAsNumber(A6);
-      call.value = 0;
-      hart.pc = BigInt.asUintN(64, hart.pc + 4n);
-      const extension = extensions.get(hart.registerAsNumber(A7));
-      const error = extension === undefined ? SbiError.SBI_ERR_NOT_SUPPORTED : extension.call(call);
-      hart.writeRegister(A0, BigInt.asUintN(64, BigInt(error)));
-      if (extension?.legacy !== true) hart.writeRegister(A1, BigInt.asUintN(64, BigInt(call.value)));
-    },
-  };
+/** Serves the calls of a list of extensions. */
+export class SbiServer implements SbiFirmware {
+  readonly #extensions: ReadonlyMap<number, SbiExtension>;
+  #call: SbiCall | undefined;
+
+  constructor(extensions: readonly SbiExtension[]) {
+    this.#extensions = new Map(extensions.map((extension) => [extension.id, extension]));
+  }
+
+  /** Whether the extension that the hart calls is one of these. */
+  has(hart: Hart): boolean {
+    return this.#extensions.has(hart.registerAsNumber(A7));
+  }
+
+  serve(hart: Hart): void {
+    this.#call ??= { hart, functionId: 0, value: 0 };
+    const call = this.#call;
+    call.hart = hart;
+    call.functionId = hart.registerAsNumber(A6);
+    call.value = 0;
+    hart.pc = BigInt.asUintN(64, hart.pc + 4n);
+    const extension = this.#extensions.get(hart.registerAsNumber(A7));
+    const error = extension === undefined ? SbiError.SBI_ERR_NOT_SUPPORTED : extension.call(call);
+    hart.writeRegister(A0, BigInt.asUintN(64, BigInt(error)));
+    if (extension?.legacy !== true) hart.writeRegister(A1, BigInt.asUintN(64, BigInt(call.value)));
+  }
 }

@@ -1,11 +1,16 @@
-import { SbiError, type SbiExtension, type SbiPlatform } from "./contract.ts";
+import type { Hart } from "@isomorph/cpu";
+import { SbiError, type SbiExtension } from "./contract.ts";
 import { hartMask } from "./hart-mask.ts";
 
 /** Supervisor software interrupt: a bit of `mip` that the guest clears itself, in `sip`. */
 const SSIP = 1;
 
 /** IPI extension (SBI 2.0, section 7). */
-export function ipiExtension({ harts }: SbiPlatform): SbiExtension {
+export function ipiExtension({
+  harts,
+}: {
+  readonly harts: readonly Pick<Hart, "setInterrupt">[];
+}): SbiExtension {
   return {
     id: 0x735049,
     name: "IPI",

@@ -1,11 +1,12 @@
-import { SbiError, type SbiExtension, type SbiPlatform } from "./contract.ts";
+import type { Hart } from "@isomorph/cpu";
+import { SbiError, type SbiExtension } from "./contract.ts";
 import { hartMask } from "./hart-mask.ts";
 
 /**
  * RFENCE extension (SBI 2.0, section 8). Fences are complete: address range and ASID only permit to do less. The
  * functions for the hypervisor extension (3 to 6) are not supported: the harts have none.
  */
-export function rfenceExtension({ harts }: SbiPlatform): SbiExtension {
+export function rfenceExtension({ harts }: { readonly harts: readonly Pick<Hart, "fence">[] }): SbiExtension {
   return {
     id: 0x52464e43,
     name: "RFENCE",

@@ -1,0 +1,27 @@
+import { type MachineMemory, PageFlag } from "@isomorph/mmu";
+import type { CoreExports } from "../core/core-module.ts";
+
+/** How a translator makes sure that it hears of stores to what it has translated. Pages go by host address / 4096. */
+export interface CodePages {
+  /** The page's code is about to be read for a translation. */
+  read(page: number): void;
+  /** There is a translation of the page's code. */
+  protect(page: number): void;
+  /** There is none any more. */
+  release(page: number): void;
+  /** Whether the page is written so often that it is not worth translating. */
+  isData(page: number): boolean;
+}
+
+/** For harts on one thread: a flag of the page, which nobody changes between reading and protecting it. */
+export function localCodePages(memory: MachineMemory, core: CoreExports): CodePages {
+  const first = memory.ramOffset >>> 12;
+  return {
+    read() {},
+    protect: (page) => core.protectCode((page - first) << 12),
+    release(page) {
+      memory.pageFlags[page - first] &= ~PageFlag.CODE;
+    },
+    isData: () => false,
+  };
+}

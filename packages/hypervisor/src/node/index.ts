@@ -1,0 +1,6 @@
+/**
+ * Threads for harts in Node.
+ *
+ * @packageDocumentation
+ */
+export { nodeThreads } from "./threads.ts";

@@ -1,0 +1,6 @@
+/**
+ * Threads for harts in browsers.
+ *
+ * @packageDocumentation
+ */
+export { webThreads } from "./threads.ts";
