@@ -9,6 +9,7 @@ const MACHINE: Descriptions = {
   turns: count("turns", "of the machine between two of the event loop"),
   sleeps: count("sleeps", "while every hart waited"),
   firmwareCalls: count("calls", "to the SBI that the VMM serves"),
+  calls: count("calls", "of harts in threads to the thread with the devices"),
   instructions: count("instructions", "retired by all harts"),
   resets: count("resets", "of the machine"),
   htifRequests: count("requests", "of a test program through `tohost`"),
