@@ -63,6 +63,8 @@ const CpuState = {
   EXIT_REQUESTED: 0x308,
   /** Host address of the block to translate, for the exit that asks for it (4 bytes). */
   HOT_BLOCK: 0x30c,
+  /** Host address of the region that left an instruction to the interpreter, 0 when its budget ended (4 bytes). */
+  BAILED_REGION: 0x310,
   /** Event counters, 8 bytes each; see counters.ts. Ends at 0x800. */
   COUNTERS: 0x700,
 } as const;

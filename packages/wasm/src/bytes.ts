@@ -28,6 +28,10 @@ export class ByteSink {
 
   /** Unsigned LEB128 of an integer from 0 to 2^32 - 1. */
   u32(value: number): void {
+    if (value >>> 7 === 0 && this.length < this.bytes.length) {
+      this.bytes[this.length++] = value;
+      return;
+    }
     this.reserve(5);
     let rest = value >>> 0;
     while (rest >= 0x80) {
@@ -39,6 +43,10 @@ export class ByteSink {
 
   /** Signed LEB128 of a 32-bit integer. */
   s32(value: number): void {
+    if (value >= -64 && value <= 63 && this.length < this.bytes.length) {
+      this.bytes[this.length++] = value & 0x7f;
+      return;
+    }
     this.reserve(5);
     let rest = value | 0;
     while (rest < -64 || rest > 63) {

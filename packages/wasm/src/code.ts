@@ -60,7 +60,11 @@ export class Code {
   #localTypes: ValueType[] = [];
   #paramCount = 0;
   readonly #free: Record<ValueType, Var[]> = { i32: [], i64: [], f32: [], f64: [] };
-  #scopes: Var[][] = [];
+  /** Variables of the open scopes, the innermost last, and how many there were when each began. */
+  readonly #scoped: Var[] = [];
+  readonly #scopeStarts: number[] = [];
+  /** The locals' declarations, while a function is finished. */
+  readonly #header: ByteSink = new ByteSink(64);
 
   /** Starts a new function with these parameters and forgets the old one. Returns the parameters. */
   start<const P extends readonly ValueType[]>(params: P): { readonly [K in keyof P]: Var<P[K]> } {
@@ -68,7 +72,8 @@ export class Code {
     this.#depth = 0;
     this.#localTypes = [...params];
     this.#paramCount = params.length;
-    this.#scopes = [];
+    this.#scoped.length = 0;
+    this.#scopeStarts.length = 0;
     for (const type of TYPES) this.#free[type].length = 0;
     return params.map((type, index) => new Var(this, index, type)) as { readonly [K in keyof P]: Var<P[K]> };
   }
@@ -76,17 +81,20 @@ export class Code {
   /** Appends the finished function (locals, instructions, end) to a code section. */
   finish(section: ByteSink): void {
     this.sink.u8(0x0b);
-    const header = new ByteSink(64);
-    const runs: { type: ValueType; count: number }[] = [];
-    for (const type of this.#localTypes.slice(this.#paramCount)) {
-      const last = runs.at(-1);
-      if (last?.type === type) last.count++;
-      else runs.push({ type, count: 1 });
+    const header = this.#header;
+    const types = this.#localTypes;
+    const first = this.#paramCount;
+    header.clear();
+    let runs = 0;
+    for (let index = first; index < types.length; index++) {
+      if (index === first || types[index] !== types[index - 1]) runs++;
     }
-    header.u32(runs.length);
-    for (const { type, count } of runs) {
-      header.u32(count);
-      header.u8(VALUE_TYPE_CODE[type]);
+    header.u32(runs);
+    for (let index = first, start = first; index < types.length; index++) {
+      if (index + 1 < types.length && types[index + 1] === types[index]) continue;
+      header.u32(index + 1 - start);
+      header.u8(VALUE_TYPE_CODE[types[index] as ValueType]);
+      start = index + 1;
     }
     section.u32(header.length + this.sink.length);
     section.append(header.bytes, header.length);
@@ -102,7 +110,7 @@ export class Code {
       variable = new Var(this, this.#localTypes.length, type);
       this.#localTypes.push(type);
     }
-    this.#scopes.at(-1)?.push(variable as Var);
+    if (this.#scopeStarts.length > 0) this.#scoped.push(variable as Var);
     return variable;
   }
 
@@ -120,9 +128,15 @@ export class Code {
 
   /** Runs `body`; variables made in it are free for reuse afterwards. */
   scope<R>(body: () => R): R {
-    this.#scopes.push([]);
+    const start = this.#scoped.length;
+    this.#scopeStarts.push(start);
     const result = body();
-    for (const variable of this.#scopes.pop() ?? []) this.#free[variable.type].push(variable);
+    this.#scopeStarts.pop();
+    for (let index = start; index < this.#scoped.length; index++) {
+      const variable = this.#scoped[index] as Var;
+      this.#free[variable.type].push(variable);
+    }
+    this.#scoped.length = start;
     return result;
   }
 

@@ -113,7 +113,7 @@ export class ModuleBuilder {
     body: Body<P, R>,
   ): void {
     body(this.#code, this.#code.start(target.params));
-    this.#finish(target.index);
+    this.#finish(target.index, this.#code);
   }
 
   /** Declares and defines in one step. */
@@ -130,17 +130,15 @@ export class ModuleBuilder {
 
   /** Takes the body that was emitted into `code` by someone else. */
   defineFrom(target: FunctionRef, code: Code): void {
-    const section = new ByteSink(code.sink.length + 64);
-    code.finish(section);
-    this.#declaredAt(target.index).body = section.toBytes();
+    this.#finish(target.index, code);
   }
 
-  #finish(index: number): void {
-    const section = new ByteSink(this.#code.sink.length + 64);
-    this.#code.finish(section);
+  #finish(index: number, code: Code): void {
+    const section = new ByteSink(code.sink.length + 64);
+    code.finish(section);
     const entry = this.#declaredAt(index);
     if (entry.body !== undefined) throw new TypeError(`function ${entry.name} is defined twice`);
-    entry.body = section.toBytes();
+    entry.body = section.bytes.subarray(0, section.length);
   }
 
   #declaredAt(index: number): { typeIndex: number; body: Uint8Array | undefined; name: string } {

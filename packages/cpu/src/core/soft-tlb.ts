@@ -30,6 +30,20 @@ export function tlbHit(
   return i64.eq(wanted, i64.load(entry.get(), Tlb.START + tag));
 }
 
+/** The opposite of {@link tlbHit}. */
+export function tlbMissed(
+  code: Code,
+  entry: Var<"i32">,
+  va: Var<"i64">,
+  size: AccessSize,
+  tag: number,
+  context: () => I64,
+): I32 {
+  const { i64 } = code;
+  const wanted = i64.or(i64.and(va.get(), -4096 | (size - 1)), context());
+  return i64.ne(wanted, i64.load(entry.get(), Tlb.START + tag));
+}
+
 /** The host address that an entry translates to. */
 export function tlbHost(code: Code, entry: Var<"i32">, va: Var<"i64">): I32 {
   return code.i32.add(code.i32.wrapI64(va.get()), code.i32.load(entry.get(), Tlb.START + Tlb.ADDEND));

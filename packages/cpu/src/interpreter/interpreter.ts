@@ -6,7 +6,7 @@ import { INSTRUCTIONS } from "../isa/index.ts";
 import { State } from "../state.ts";
 import { Mailbox } from "../threads/layout.ts";
 import { MAX_DEPTH, NO_RETURN, REGION_PARAMS, type RegionSignature, Unwind } from "../translator/chain.ts";
-import { type CodeMap, entryOf, type TableFor, tableOf } from "../translator/code-map.ts";
+import { blameOf, type CodeMap, entryOf, type TableFor, tableOf } from "../translator/code-map.ts";
 import { emitDispatch } from "./dispatch.ts";
 import { Exit, type InterpreterFunctions, InterpreterSemantics, type InterpreterVars } from "./semantics.ts";
 
@@ -27,6 +27,8 @@ const NO_PAGE = 1;
 /** A region left the instruction at PC to the interpreter. */
 const BAILED = 2;
 const TRAP_LOOP_LIMIT = 4096;
+/** Instructions that a region may leave to the interpreter before it is translated anew. */
+const PATIENCE_LIMIT = 256;
 
 /** Defines `run(state)`: executes REMAINING instructions or until the reason in EXIT. */
 export function defineInterpreter(
@@ -195,8 +197,12 @@ class InterpreterEmitter {
       code.if(
         this.#skipLookup.get(),
         () => {
-          code.if(i32.eq(this.#skipLookup.get(), BAILED), () => emitBailCount(code, state, ip));
+          const bailed = i32.eq(this.#skipLookup.get(), BAILED);
           this.#skipLookup.set(i32.const(0));
+          code.if(bailed, () => {
+            emitBailCount(code, state, ip);
+            this.#blameRegion();
+          });
         },
         () => {
           const table = code.let32(tableOf(code, this.#options.codeMap, ip));
@@ -224,6 +230,26 @@ class InterpreterEmitter {
             i32.store16(entry.get(), value.get());
             code.if(i32.eq(value.get(), -threshold), () => this.#exitHot(ip.get()));
           });
+        },
+      );
+    });
+  }
+
+  /** Asks for a patient translation of a region that often leaves instructions to the interpreter. */
+  #blameRegion(): void {
+    const code = this.#code;
+    const { i32 } = code;
+    const { state } = this.#vars;
+    const region = code.let32(i32.load(state.get(), State.BAILED_REGION));
+    code.if(region.get(), () => {
+      const count = code.let32(blameOf(code, this.#options.codeMap, region));
+      const times = code.let32(i32.add(i32.load16U(count.get()), 1));
+      code.if(
+        i32.ltU(times.get(), PATIENCE_LIMIT),
+        () => i32.store16(count.get(), times.get()),
+        () => {
+          i32.store16(count.get(), 0);
+          this.#exitHot(i32.or(region.get(), 1));
         },
       );
     });

@@ -34,19 +34,19 @@ function signed(value: number, bits: number, granule: number): number {
   return value;
 }
 
-/** An immediate whose pieces are `[instruction bit, immediate bit, width]`, lowest pieces in any order. */
+/**
+ * An immediate whose pieces are `[instruction bit, immediate bit, width]`, lowest pieces in any order. `decode` says the
+ * same: translators decode often.
+ */
 function immediate(
   bits: number,
   granule: number,
   pieces: readonly (readonly [number, number, number])[],
+  decode: (word: number) => number,
 ): Field {
   return {
     kind: "immediate",
-    decode: (word) => {
-      let value = 0;
-      for (const [at, bit, width] of pieces) value |= ((word >>> at) & (2 ** width - 1)) << bit;
-      return (value << (32 - bits)) >> (32 - bits);
-    },
+    decode,
     encode: (value) => {
       const checked = signed(value, bits, granule);
       let word = 0;
@@ -99,25 +99,40 @@ export const FIELDS: Readonly<Record<FieldName, Field>> = {
   fs1: register("f", 15),
   fs2: register("f", 20),
   fs3: register("f", 27),
-  immI: immediate(12, 1, [[20, 0, 12]]),
-  immS: immediate(12, 1, [
-    [7, 0, 5],
-    [25, 5, 7],
-  ]),
-  immB: immediate(13, 2, [
-    [8, 1, 4],
-    [25, 5, 6],
-    [7, 11, 1],
-    [31, 12, 1],
-  ]),
+  immI: immediate(12, 1, [[20, 0, 12]], (word) => word >> 20),
+  immS: immediate(
+    12,
+    1,
+    [
+      [7, 0, 5],
+      [25, 5, 7],
+    ],
+    (word) => ((word >> 20) & -32) | ((word >>> 7) & 31),
+  ),
+  immB: immediate(
+    13,
+    2,
+    [
+      [8, 1, 4],
+      [25, 5, 6],
+      [7, 11, 1],
+      [31, 12, 1],
+    ],
+    (word) => ((word >> 31) << 12) | ((word << 4) & 0x800) | ((word >>> 20) & 0x7e0) | ((word >>> 7) & 0x1e),
+  ),
   /** The upper 20 bits, as assembly writes them: 0 to 0xfffff. */
   immU: small("immediate", 12, 20, "immediate"),
-  immJ: immediate(21, 2, [
-    [21, 1, 10],
-    [20, 11, 1],
-    [12, 12, 8],
-    [31, 20, 1],
-  ]),
+  immJ: immediate(
+    21,
+    2,
+    [
+      [21, 1, 10],
+      [20, 11, 1],
+      [12, 12, 8],
+      [31, 20, 1],
+    ],
+    (word) => ((word >> 31) << 20) | (word & 0xff000) | ((word >>> 9) & 0x800) | ((word >>> 20) & 0x7fe),
+  ),
   shamt5: small("immediate", 20, 5, "shift amount"),
   shamt6: small("immediate", 20, 6, "shift amount"),
   /** Which byte of rs2 an SM4 instruction takes. */

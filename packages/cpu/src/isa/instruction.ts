@@ -1,4 +1,4 @@
-import type { FieldName } from "./fields.ts";
+import { FIELDS, type FieldName } from "./fields.ts";
 import type { Semantics } from "./semantics.ts";
 
 /** Extensions, by the names that the device tree and `-march` strings use. */
@@ -51,6 +51,12 @@ export interface Instruction {
   readonly syntax: string;
   /** The fields in {@link syntax}, in order. */
   readonly fields: readonly FieldName[];
+  /** Whether it has these integer registers. */
+  readonly hasRs1: boolean;
+  readonly hasRs2: boolean;
+  readonly hasRd: boolean;
+  /** Its field with an immediate, if it has one. */
+  readonly immediate: FieldName | undefined;
   readonly flow: Flow;
   /** Emits what the instruction does. */
   readonly execute: (s: Semantics) => void;
@@ -72,6 +78,7 @@ export function instruction(
   flow: Flow = "next",
   addition?: Addition,
 ): Instruction {
+  const fields = syntaxFields(syntax);
   return {
     name,
     extension,
@@ -79,7 +86,11 @@ export function instruction(
     match: match >>> 0,
     mask: mask >>> 0,
     syntax,
-    fields: syntaxFields(syntax),
+    fields,
+    hasRs1: fields.includes("rs1"),
+    hasRs2: fields.includes("rs2"),
+    hasRd: fields.includes("rd"),
+    immediate: fields.find((field) => ["immediate", "constant"].includes(FIELDS[field].kind)),
     flow,
     execute,
   };

@@ -2,7 +2,6 @@ import { FIELDS } from "../isa/fields.ts";
 import { Opcode } from "../isa/instruction.ts";
 import type { AccessSize } from "../isa/semantics.ts";
 import type { DecodedInstruction } from "./region.ts";
-import { registerWritten } from "./registers.ts";
 
 /** Accesses of a segment at known distances from one another, which one check of the TLB can allow together. */
 export interface AccessGroup {
@@ -17,127 +16,152 @@ export interface AccessGroup {
   readonly writes: boolean;
 }
 
+/** Where an access in a group finds its operand: which group, and the distance from its first byte. */
+export interface GroupedAccess {
+  readonly group: number;
+  readonly offset: number;
+}
+
 /** A run of instructions of a block whose groups are checked before it. */
 export interface Segment {
   /** Indices of its first instruction and of the one after its last. */
   readonly start: number;
   readonly end: number;
   readonly groups: readonly AccessGroup[];
-  /** For the accesses in groups: which group, and the distance from its first byte. */
-  readonly grouped: ReadonlyMap<number, { readonly group: number; readonly offset: number }>;
+  /** The accesses in groups, by index of the instruction. */
+  readonly grouped: ReadonlyMap<number, GroupedAccess>;
 }
 
+/** Groups that reach farther are likely to cross a page. */
+const MAX_SPAN = 1024;
+
+const NOTHING: ReadonlyMap<number, GroupedAccess> = new Map();
+
+/**
+ * Where the registers' values lie as a block is followed: each is an origin plus an offset. Origins below 32 are the
+ * registers at the block's start; each value that nothing is known of is a new one.
+ */
+class Places {
+  readonly origin: Int32Array = new Int32Array(32);
+  readonly offset: Int32Array = new Int32Array(32);
+  #origins = 32;
+
+  reset(): void {
+    for (let register = 0; register < 32; register++) this.origin[register] = register;
+    this.offset.fill(0);
+    this.#origins = 32;
+  }
+
+  copy(other: Places): void {
+    this.origin.set(other.origin);
+    this.offset.set(other.offset);
+  }
+
+  /** Follows an instruction that writes a register. */
+  step({ word }: DecodedInstruction): void {
+    const rd = (word >>> 7) & 31;
+    const { origin, offset } = this;
+    if ((word & 0x707f) === Opcode.OP_IMM) {
+      // addi
+      const source = (word >>> 15) & 31;
+      if (source !== 0) {
+        offset[rd] = (offset[source] as number) + (word >> 20);
+        origin[rd] = origin[source] as number;
+        return;
+      }
+    } else if ((word & 0xfe0ff07f) >>> 0 === Opcode.OP) {
+      // `add rd, x0, rs2`: how `c.mv` expands.
+      const source = (word >>> 20) & 31;
+      if (source !== 0) {
+        offset[rd] = offset[source] as number;
+        origin[rd] = origin[source] as number;
+        return;
+      }
+    }
+    origin[rd] = this.#origins++;
+    offset[rd] = 0;
+  }
+
+  /** A register with a value of this origin, 0 if there is none. */
+  holder(origin: number): number {
+    for (let register = 1; register < 32; register++) if (this.origin[register] === origin) return register;
+    return 0;
+  }
+}
+
+const places = new Places();
+const placesAtStart = new Places();
+
+/** A plain load or store of the block under way. */
 interface Access {
   readonly index: number;
-  /** What the address is relative to: a number for each value of a register that nothing is known of. */
   readonly origin: number;
   readonly offset: number;
   readonly size: AccessSize;
   readonly isStore: boolean;
 }
 
-/** Where a register's value lies: `origin + offset`. */
-interface Place {
-  readonly origin: number;
-  readonly offset: number;
-}
-
-/** Groups that reach farther are likely to cross a page. */
-const MAX_SPAN = 1024;
-
-const ADDI = Opcode.OP_IMM;
-
-/** Cuts a block into segments and finds their groups of accesses. */
-export function accessGroups(instructions: readonly DecodedInstruction[]): readonly Segment[] {
-  const places: Place[] = Array.from({ length: 32 }, (_, origin) => ({ origin, offset: 0 }));
-  let origins = 32;
-  let snapshot = [...places];
-  let accesses: Access[] = [];
+/** Cuts the first `count` instructions of a block into segments and finds their groups of accesses. */
+export function accessGroups(instructions: readonly DecodedInstruction[], count: number): readonly Segment[] {
+  const accesses = findAccesses(instructions, count);
+  if (accesses.length < 2) return [{ start: 0, end: count, groups: [], grouped: NOTHING }];
+  const left = new Map<number, number>();
+  for (const { origin } of accesses) left.set(origin, (left.get(origin) ?? 0) + 1);
   const segments: Segment[] = [];
   let start = 0;
+  let firstAccess = 0;
+  let nextAccess = 0;
   const close = (end: number): void => {
-    if (end > start) segments.push(segmentOf(start, end, accesses, snapshot));
+    if (end > start) segments.push(segmentOf(start, end, accesses.slice(firstAccess, nextAccess)));
     start = end;
-    accesses = [];
-    snapshot = [...places];
+    firstAccess = nextAccess;
+    placesAtStart.copy(places);
   };
-  const uses = countUses(instructions);
-  const left = new Map(uses);
-  instructions.forEach((instruction, index) => {
-    const { word } = instruction;
-    const shape = accessShape(instruction);
-    if (shape !== undefined) {
-      const base = places[FIELDS.rs1.decode(word)] as Place;
-      const remaining = left.get(base.origin) ?? 0;
-      left.set(base.origin, remaining - 1);
-      const isKnown = snapshot.some(({ origin }, register) => register > 0 && origin === base.origin);
-      if (!isKnown && remaining >= 2) close(index);
-      accesses.push({ index, origin: base.origin, offset: base.offset + shape.offset, ...shape.kind });
+  places.reset();
+  placesAtStart.reset();
+  for (let index = 0; index < count; index++) {
+    const current = instructions[index] as DecodedInstruction;
+    const access = accesses[nextAccess];
+    if (access?.index === index) {
+      const remaining = left.get(access.origin) as number;
+      left.set(access.origin, remaining - 1);
+      if (remaining >= 2 && placesAtStart.holder(access.origin) === 0) close(index);
+      nextAccess++;
     }
-    if (instruction.instruction.flow === "system") close(index + 1);
-    const written = registerWritten(instruction);
-    if (written === 0) return;
-    const rd = FIELDS.rd.decode(word);
-    places[rd] = derivedPlace(instruction, places) ?? { origin: origins++, offset: 0 };
-  });
-  close(instructions.length);
+    if (current.instruction.flow === "system") close(index + 1);
+    if (current.written !== 0) places.step(current);
+  }
+  close(count);
   return segments;
 }
 
-/** How many accesses there are relative to each origin; origins are numbered as in {@link accessGroups}. */
-function countUses(instructions: readonly DecodedInstruction[]): Map<number, number> {
-  const places: Place[] = Array.from({ length: 32 }, (_, origin) => ({ origin, offset: 0 }));
-  let origins = 32;
-  const uses = new Map<number, number>();
-  for (const instruction of instructions) {
-    if (accessShape(instruction) !== undefined) {
-      const { origin } = places[FIELDS.rs1.decode(instruction.word)] as Place;
-      uses.set(origin, (uses.get(origin) ?? 0) + 1);
+function findAccesses(instructions: readonly DecodedInstruction[], count: number): readonly Access[] {
+  const accesses: Access[] = [];
+  places.reset();
+  for (let index = 0; index < count; index++) {
+    const current = instructions[index] as DecodedInstruction;
+    const { word } = current;
+    const opcode = word & 0x7f;
+    const isStore = opcode === Opcode.STORE || opcode === Opcode.STORE_FP;
+    const base = (word >>> 15) & 31;
+    if ((isStore || opcode === Opcode.LOAD || opcode === Opcode.LOAD_FP) && base !== 0) {
+      const offset = isStore ? FIELDS.immS.decode(word) : word >> 20;
+      accesses.push({
+        index,
+        origin: places.origin[base] as number,
+        offset: (places.offset[base] as number) + offset,
+        size: (1 << ((word >>> 12) & 3)) as AccessSize,
+        isStore,
+      });
     }
-    if (registerWritten(instruction) === 0) continue;
-    const rd = FIELDS.rd.decode(instruction.word);
-    places[rd] = derivedPlace(instruction, places) ?? { origin: origins++, offset: 0 };
+    if (current.written !== 0) places.step(current);
   }
-  return uses;
+  return accesses;
 }
 
-/** Where the result of an instruction lies if it is another register's value plus a constant. */
-function derivedPlace({ word }: DecodedInstruction, places: readonly Place[]): Place | undefined {
-  if ((word & 0x707f) === ADDI) {
-    const source = FIELDS.rs1.decode(word);
-    if (source === 0) return undefined;
-    const { origin, offset } = places[source] as Place;
-    return { origin, offset: offset + FIELDS.immI.decode(word) };
-  }
-  // `add rd, x0, rs2`: how `c.mv` expands.
-  if ((word & 0xfe0ff07f) >>> 0 === Opcode.OP) {
-    const source = FIELDS.rs2.decode(word);
-    return source === 0 ? undefined : places[source];
-  }
-  return undefined;
-}
-
-/** The offset, size and kind of a plain load or store. */
-function accessShape({
-  word,
-}: DecodedInstruction):
-  | { readonly offset: number; readonly kind: { readonly size: AccessSize; readonly isStore: boolean } }
-  | undefined {
-  const opcode = word & 0x7f;
-  const isStore = opcode === Opcode.STORE || opcode === Opcode.STORE_FP;
-  if (!isStore && opcode !== Opcode.LOAD && opcode !== Opcode.LOAD_FP) return undefined;
-  if (FIELDS.rs1.decode(word) === 0) return undefined;
-  const size = (1 << ((word >>> 12) & 3)) as AccessSize;
-  const offset = isStore ? FIELDS.immS.decode(word) : FIELDS.immI.decode(word);
-  return { offset, kind: { size, isStore } };
-}
-
-function segmentOf(
-  start: number,
-  end: number,
-  accesses: readonly Access[],
-  places: readonly Place[],
-): Segment {
+/** Finds the groups of a segment; registers are at its start as in `placesAtStart`. */
+function segmentOf(start: number, end: number, accesses: readonly Access[]): Segment {
+  if (accesses.length < 2) return { start, end, groups: [], grouped: NOTHING };
   const byOrigin = new Map<number, Access[]>();
   for (const access of accesses) {
     const others = byOrigin.get(access.origin);
@@ -145,32 +169,33 @@ function segmentOf(
     else others.push(access);
   }
   const groups: AccessGroup[] = [];
-  const grouped = new Map<number, { group: number; offset: number }>();
+  const grouped = new Map<number, GroupedAccess>();
   for (const [origin, members] of byOrigin) {
-    const register = places.findIndex((place, index) => index > 0 && place.origin === origin);
-    if (register < 0) continue;
-    const alignment = Math.max(...members.map(({ size }) => size)) as AccessSize;
+    const register = members.length < 2 ? 0 : placesAtStart.holder(origin);
+    if (register === 0) continue;
+    let widest = members[0] as Access;
+    for (const member of members) if (member.size > widest.size) widest = member;
+    const alignment = widest.size;
     // The check finds all of them aligned or none.
-    const phase = (members.find(({ size }) => size === alignment) as Access).offset & (alignment - 1);
+    const phase = widest.offset & (alignment - 1);
     const fitting = members.filter(({ offset, size }) => ((offset - phase) & (size - 1)) === 0);
-    const first = Math.min(...fitting.map(({ offset }) => offset));
+    const first = fitting.reduce((least, { offset }) => Math.min(least, offset), widest.offset);
     const near = fitting.filter(({ offset }) => offset - first < MAX_SPAN);
     if (near.length < 2) continue;
     const lowest = floor(first - phase, alignment) + phase;
-    const highest = Math.max(...near.map(({ offset, size }) => floor(offset + size - 1 - phase, alignment)));
-    for (const { index, offset } of near)
+    let highest = lowest;
+    let writes = false;
+    for (const { index, offset, size, isStore } of near) {
+      highest = Math.max(highest, floor(offset + size - 1 - phase, alignment) + phase);
+      writes ||= isStore;
       grouped.set(index, { group: groups.length, offset: offset - lowest });
-    groups.push({
-      register,
-      from: lowest - (places[register] as Place).offset,
-      reach: highest + phase - lowest,
-      alignment,
-      writes: near.some(({ isStore }) => isStore),
-    });
+    }
+    const from = lowest - (placesAtStart.offset[register] as number);
+    groups.push({ register, from, reach: highest - lowest, alignment, writes });
   }
   return { start, end, groups, grouped };
 }
 
 function floor(value: number, alignment: number): number {
-  return value - (((value % alignment) + alignment) % alignment);
+  return value & -alignment;
 }

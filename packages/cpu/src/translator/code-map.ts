@@ -16,6 +16,8 @@ export interface CodeMap {
   readonly pages: number;
   /** Where the host address of the next free table is (4 bytes). */
   readonly next: number;
+  /** Counts for regions, by some bits of their host address (2 bytes each). */
+  readonly blame: number;
   /** The tables: host addresses of the first and after the last. */
   readonly start: number;
   readonly end: number;
@@ -24,6 +26,7 @@ export interface CodeMap {
 const PAGE_BITS = 12;
 /** Bytes of a table. */
 const TABLE_SIZE = 4096;
+const BLAME_ENTRIES = 4096;
 const LEAST_TABLES = 256;
 const MOST_TABLES = 16384;
 
@@ -43,10 +46,11 @@ export function codeMap(at: number, ramSize: number, ramOffset: number): CodeMap
 function layOut(at: number, ramSize: number): Omit<CodeMap, "ramOffset"> {
   const pages = ramSize >>> PAGE_BITS;
   // The directory is addressed by host address, from a place in front of it that must not be below zero.
-  const directory = at + 8;
+  const blame = at + 8;
+  const directory = blame + BLAME_ENTRIES * 2;
   const tables = Math.min(Math.max(pages >>> 3, LEAST_TABLES), MOST_TABLES);
   const start = Math.ceil((directory + pages * 4) / TABLE_SIZE) * TABLE_SIZE;
-  return { next: at, directory, pages, start, end: start + tables * TABLE_SIZE };
+  return { next: at, blame, directory, pages, start, end: start + tables * TABLE_SIZE };
 }
 
 /** The host address of the page's table, 0 where there is none. */
@@ -60,6 +64,12 @@ export function tableOf(code: Code, map: CodeMap, host: Var<"i32">): I32 {
 export function entryOf(code: Code, table: I32, address: I32): I32 {
   const { i32 } = code;
   return i32.add(table, i32.and(address, TABLE_SIZE - 2));
+}
+
+/** The host address of the count for a region. */
+export function blameOf(code: Code, map: CodeMap, region: Var<"i32">): I32 {
+  const { i32 } = code;
+  return i32.add(i32.and(region.get(), (BLAME_ENTRIES - 1) * 2), map.blame);
 }
 
 /** `(host) → table`: the table of a page, made if there is none; 0 when there is no room for it. */

@@ -5,7 +5,14 @@ import { Mailbox } from "../threads/layout.ts";
 import { REGION_PARAMS, Unwind } from "./chain.ts";
 import type { Block, Region } from "./region.ts";
 import { type RegisterFlow, registerFlow, successorsOf } from "./registers.ts";
-import { type RegionFunctions, type RegionVars, TranslatorSemantics } from "./semantics.ts";
+import {
+  EXIT_OFFSET_BITS,
+  pageOf,
+  type RegionFunctions,
+  type RegionVars,
+  exitSite as siteOf,
+  TranslatorSemantics,
+} from "./semantics.ts";
 import { type Item, structure } from "./structure.ts";
 
 /**
@@ -13,7 +20,7 @@ import { type Item, structure } from "./structure.ts";
  * outside, stored when control leaves; in between control flows as in the guest. Entry and loops check that the budget
  * lasts for the longest way to the next check, so it is never overdrawn.
  */
-export function emitRegion(code: Code, region: Region, functions: RegionFunctions): void {
+export function emitRegion(code: Code, region: Region, functions: RegionFunctions, isPatient: boolean): void {
   const [state, delta, remaining, returnTo, depth] = code.start(REGION_PARAMS);
   const x: (Var<"i64"> | undefined)[] = [];
   for (let register = 1; register < 32; register++) {
@@ -27,17 +34,18 @@ export function emitRegion(code: Code, region: Region, functions: RegionFunction
     depth,
     context: code.var("i64"),
     x,
-    exitHost: code.var("i32"),
-    notExecuted: code.var("i32"),
+    exitSite: code.var("i32"),
     exitDirty: code.var("i32"),
   };
-  new RegionEmitter(code, region, vars, functions).emit();
+  new RegionEmitter(code, region, vars, functions).emit(isPatient);
 }
 
 class RegionEmitter {
   readonly #code: Code;
   readonly #blocks: readonly Block[];
   readonly #vars: RegionVars;
+  /** Host address of the region's page. */
+  readonly #page: number;
   readonly #functions: RegionFunctions;
   readonly #registers: RegisterFlow;
   /** For each block, the most instructions from its start to the next check of the budget. */
@@ -51,6 +59,7 @@ class RegionEmitter {
   constructor(code: Code, region: Region, vars: RegionVars, functions: RegionFunctions) {
     this.#code = code;
     this.#blocks = region.blocks;
+    this.#page = pageOf((region.blocks[0] as Block).start);
     this.#vars = vars;
     this.#functions = functions;
     const successors = successorsOf(region.blocks);
@@ -58,21 +67,28 @@ class RegionEmitter {
     this.#longest = longestWays(region.blocks, successors);
   }
 
-  emit(): void {
+  emit(isPatient: boolean): void {
     const code = this.#code;
     const items = structure(this.#blocks);
     if (items[0]?.kind !== "loop") this.#checkBudgetAtEntry();
     this.#load(this.#registers.live[0] as number);
     code.block((bail) => {
       this.#bail = bail;
-      this.#semantics = new TranslatorSemantics(code, this.#vars, bail, this.#functions, {
-        branchIf: (condition, target) => this.#branchIf(condition, target),
-        goto: (target) => this.#goto(target),
-        gotoPc: (pc) => this.#gotoPc(pc),
-        call: (target) => this.#call(target),
-        callPc: (pc) => this.#callPc(pc),
-        returnTo: (pc) => this.#return(pc),
-      });
+      this.#semantics = new TranslatorSemantics(
+        code,
+        this.#vars,
+        bail,
+        this.#functions,
+        {
+          branchIf: (condition, target) => this.#branchIf(condition, target),
+          goto: (target) => this.#goto(target),
+          gotoPc: (pc) => this.#gotoPc(pc),
+          call: (target) => this.#call(target),
+          callPc: (pc) => this.#callPc(pc),
+          returnTo: (pc) => this.#return(pc),
+        },
+        isPatient,
+      );
       this.#sequence(items);
       code.unreachable();
     });
@@ -83,7 +99,7 @@ class RegionEmitter {
   #leaveToInterpreter(): void {
     const code = this.#code;
     const { i32, i64 } = code;
-    const { state, delta, remaining, exitHost, exitDirty, notExecuted, x } = this.#vars;
+    const { state, delta, remaining, exitSite, exitDirty, x } = this.#vars;
     const dirty = this.#blocks.reduce((all, { written }) => all | written, 0);
     for (let register = 1; register < 32; register++) {
       if (((dirty >>> register) & 1) === 0) continue;
@@ -91,9 +107,15 @@ class RegionEmitter {
         i64.store(state.get(), (x[register] as Var<"i64">).get(), State.X + 8 * register),
       );
     }
-    const pc = code.let64(i64.add(i64.extendI32U(exitHost.get()), delta.get()));
+    const { start } = this.#blocks[0] as Block;
+    const offset = i64.extendI32U(i32.and(exitSite.get(), (1 << EXIT_OFFSET_BITS) - 1));
+    const pc = code.let64(i64.add(i64.add(offset, this.#page), delta.get()));
     i64.store(state.get(), pc.get(), State.PC);
     i32.store(state.get(), 0, State.FAULT);
+    // Only what the instruction did, not the end of the budget, says something about the region.
+    const notExecuted = code.let32(i32.shrU(exitSite.get(), EXIT_OFFSET_BITS));
+    const blamed = code.let32(code.select(i32.const(start), i32.const(0), notExecuted.get()));
+    i32.store(state.get(), blamed.get(), State.BAILED_REGION);
     i32.or(i32.add(remaining.get(), notExecuted.get()), Unwind.INTERPRET);
   }
 
@@ -128,6 +150,7 @@ class RegionEmitter {
       const pc = code.let64(i64.add(delta.get(), (this.#blocks[0] as Block).start));
       i64.store(state.get(), pc.get(), State.PC);
       i32.store(state.get(), 0, State.FAULT);
+      i32.store(state.get(), 0, State.BAILED_REGION);
       code.return(i32.or(remaining.get(), Unwind.INTERPRET));
     });
   }
@@ -136,13 +159,10 @@ class RegionEmitter {
   #checkBudget(index: number): void {
     const code = this.#code;
     const { i32 } = code;
-    const { exitHost, exitDirty, notExecuted } = this.#vars;
-    code.if(this.#mayNotLast(index), () => {
-      exitHost.set(i32.const((this.#blocks[index] as Block).start));
-      exitDirty.set(i32.const(this.#registers.dirty[index] as number));
-      notExecuted.set(i32.const(0));
-      code.br(this.#bail as Label);
-    });
+    const { exitSite, exitDirty } = this.#vars;
+    exitSite.set(i32.const(siteOf(this.#page, (this.#blocks[index] as Block).start, 0)));
+    exitDirty.set(i32.const(this.#registers.dirty[index] as number));
+    code.brIf(this.#bail as Label, this.#mayNotLast(index));
   }
 
   /**

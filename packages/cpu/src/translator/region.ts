@@ -2,7 +2,6 @@ import { csrByName } from "../csr/index.ts";
 import { decode } from "../isa/decode.ts";
 import { FIELDS } from "../isa/fields.ts";
 import type { Instruction } from "../isa/instruction.ts";
-import { registersRead, registerWritten } from "./registers.ts";
 
 /** A decoded instruction of guest code. */
 export interface DecodedInstruction {
@@ -13,6 +12,11 @@ export interface DecodedInstruction {
   readonly address: number;
   /** Bytes, 2 or 4. */
   readonly length: number;
+  /** Integer registers that it reads and writes, as bit sets. */
+  readonly read: number;
+  readonly written: number;
+  /** What it does if it transfers control. */
+  readonly transfer: Transfer | undefined;
 }
 
 /** A run of instructions that is entered at its start only. */
@@ -52,16 +56,36 @@ export function instructionReader(view: DataView, expansionTable: number): ReadI
   return (address) => {
     const half = view.getUint16(address, true);
     if ((half & 3) !== 3) {
-      const word = view.getUint32(expansionTable + half * 4, true);
-      const instruction = decode(word);
-      return instruction && { instruction, word, address, length: 2 };
+      return decoded(view.getUint32(expansionTable + half * 4, true), address, 2);
     }
     if ((address & 4095) === 4094) return undefined;
-    const word = view.getUint32(address, true);
-    const instruction = decode(word);
-    return instruction && { instruction, word, address, length: 4 };
+    return decoded(view.getUint32(address, true), address, 4);
   };
 }
+
+function decoded(word: number, address: number, length: number): DecodedInstruction | undefined {
+  const instruction = decode(word);
+  if (instruction === undefined) return undefined;
+  const { hasRs1, hasRs2, hasRd, flow } = instruction;
+  const rs1 = hasRs1 ? 1 << ((word >>> 15) & 31) : 0;
+  const rs2 = hasRs2 ? 1 << ((word >>> 20) & 31) : 0;
+  const rd = hasRd ? 1 << ((word >>> 7) & 31) : 0;
+  const transfer = flow === "next" || flow === "system" ? undefined : transferOf(flow, word);
+  return {
+    instruction,
+    word,
+    address,
+    length,
+    read: (rs1 | rs2) & ~1,
+    written: rd & ~1,
+    transfer,
+  };
+}
+
+const PARCELS = 2048;
+/** The page under way, by parcel: instructions that begin there, and whether a block does. */
+const found: (DecodedInstruction | undefined)[] = new Array(PARCELS).fill(undefined);
+const leads = new Uint8Array(PARCELS);
 
 /**
  * Collects the code that is reachable from `entry` by static control flow at higher addresses of its page. It stops
@@ -69,72 +93,76 @@ export function instructionReader(view: DataView, expansionTable: number): ReadI
  */
 export function discoverRegion(read: ReadInstruction, entry: number): Region | undefined {
   const page = entry & PAGE_MASK;
-  const decoded = new Map<number, DecodedInstruction>();
-  const leaders = new Set<number>([entry]);
-  const work = [entry];
+  const first = (entry & ~PAGE_MASK) >>> 1;
+  found.fill(undefined);
+  leads.fill(0);
+  leads[first] = 1;
+  const work = [first];
+  let size = 0;
+  let last = first;
   while (work.length > 0) {
-    let address = work.pop() as number;
-    while (!decoded.has(address) && (address & PAGE_MASK) === page && decoded.size < MAX_INSTRUCTIONS) {
-      const next = read(address);
+    let parcel = work.pop() as number;
+    while (parcel < PARCELS && found[parcel] === undefined && size < MAX_INSTRUCTIONS) {
+      const next = read((page + parcel * 2) >>> 0);
       if (next === undefined || !isTranslatable(next)) break;
-      decoded.set(address, next);
-      const transfer = transferOf(next);
-      const target = staticTarget(next);
-      if (target !== undefined && target > entry && (target & PAGE_MASK) === page && transfer !== "call") {
-        leaders.add(target);
-        work.push(target);
+      found[parcel] = next;
+      size++;
+      if (parcel > last) last = parcel;
+      const { transfer } = next;
+      parcel += next.length >>> 1;
+      if (transfer === undefined) continue;
+      const target = targetOf(next);
+      if (target !== undefined && target > entry >>> 0 && ((target ^ page) & PAGE_MASK) === 0) {
+        const at = (target & ~PAGE_MASK) >>> 1;
+        leads[at] = 1;
+        work.push(at);
       }
-      address += next.length;
-      if (transfer !== undefined) leaders.add(address);
-      if (transfer !== undefined && !RETURNS_HERE.has(transfer)) break;
+      if (parcel < PARCELS) leads[parcel] = 1;
+      if (!RETURNS_HERE.has(transfer)) break;
     }
   }
-  if (!decoded.has(entry)) return undefined;
-  return assemble(decoded, leaders);
+  return size === 0 ? undefined : assemble(first, last);
 }
 
-/** Cuts the decoded instructions into blocks. */
-function assemble(decoded: ReadonlyMap<number, DecodedInstruction>, leaders: ReadonlySet<number>): Region {
-  const order = [...decoded.keys()].sort((a, b) => a - b);
+/** Cuts the instructions that were found into blocks. */
+function assemble(first: number, last: number): Region {
   const blocks: Block[] = [];
   let used = 0;
   let usesFloat = false;
-  let current: DecodedInstruction[] = [];
-  let exposed = 0;
-  let written = 0;
-  const flush = (): void => {
-    const first = current[0];
-    const last = current.at(-1);
-    if (first === undefined || last === undefined) return;
-    const transfer = transferOf(last);
+  for (let parcel = first; parcel <= last; ) {
+    let next = found[parcel];
+    if (next === undefined) {
+      parcel++;
+      continue;
+    }
+    const instructions: DecodedInstruction[] = [];
+    let exposed = 0;
+    let written = 0;
+    let end = next;
+    do {
+      instructions.push(next);
+      end = next;
+      exposed |= next.read & ~written;
+      written |= next.written;
+      const { extension } = next.instruction;
+      usesFloat ||= extension === "f" || extension === "d";
+      parcel += next.length >>> 1;
+      next = parcel > last || leads[parcel] === 1 ? undefined : found[parcel];
+    } while (next !== undefined && end.transfer === undefined);
+    const { transfer } = end;
     const isCall = transfer === "call" || transfer === "indirect-call";
     blocks.push({
-      start: first.address,
-      end: last.address + last.length,
-      instructions: current,
-      target: isCall ? undefined : staticTarget(last),
+      start: (instructions[0] as DecodedInstruction).address,
+      end: end.address + end.length,
+      instructions,
+      target: targetOf(end),
       fallsThrough: transfer === undefined || RETURNS_HERE.has(transfer),
       isCall,
       exposed,
       written,
     });
     used |= exposed | written;
-    current = [];
-    exposed = 0;
-    written = 0;
-  };
-  for (const address of order) {
-    const last = current.at(-1);
-    if (leaders.has(address) || (last !== undefined && last.address + last.length !== address)) flush();
-    const next = decoded.get(address) as DecodedInstruction;
-    current.push(next);
-    exposed |= registersRead(next) & ~written;
-    written |= registerWritten(next);
-    const { extension } = next.instruction;
-    usesFloat ||= extension === "f" || extension === "d";
-    if (transferOf(next) !== undefined) flush();
   }
-  flush();
   return { blocks, used, usesFloat };
 }
 
@@ -145,13 +173,12 @@ export type Transfer = "branch" | "jump" | "call" | "indirect" | "indirect-call"
 const RETURNS_HERE: ReadonlySet<Transfer> = new Set(["branch", "call", "indirect-call"]);
 
 /** Tells calls and returns by the link registers (unprivileged specification 20240411, section 2.5.1). */
-export function transferOf({ instruction, word }: DecodedInstruction): Transfer | undefined {
-  const { flow } = instruction;
+function transferOf(flow: "branch" | "jump" | "indirect", word: number): Transfer {
   if (flow === "branch") return "branch";
-  if (flow === "jump") return isLink(FIELDS.rd.decode(word)) ? "call" : "jump";
-  if (flow !== "indirect") return undefined;
-  if (isLink(FIELDS.rd.decode(word))) return "indirect-call";
-  return isLink(FIELDS.rs1.decode(word)) ? "return" : "indirect";
+  const isLinked = isLink((word >>> 7) & 31);
+  if (flow === "jump") return isLinked ? "call" : "jump";
+  if (isLinked) return "indirect-call";
+  return isLink((word >>> 15) & 31) ? "return" : "indirect";
 }
 
 function isLink(register: number): boolean {
@@ -187,9 +214,9 @@ export function writesCsr({ instruction, word }: DecodedInstruction): boolean {
   return instruction.name.startsWith("csrrw") || FIELDS.rs1.decode(word) !== 0;
 }
 
-/** Where a branch or jump goes, as a host address that may lie outside the page. */
-function staticTarget({ instruction, word, address }: DecodedInstruction): number | undefined {
-  if (instruction.flow === "branch") return address + FIELDS.immB.decode(word);
-  if (instruction.flow === "jump") return address + FIELDS.immJ.decode(word);
+/** Where a branch or jump that is no call goes, as a host address that may lie outside the page. */
+function targetOf({ transfer, word, address }: DecodedInstruction): number | undefined {
+  if (transfer === "branch") return address + FIELDS.immB.decode(word);
+  if (transfer === "jump") return address + FIELDS.immJ.decode(word);
   return undefined;
 }

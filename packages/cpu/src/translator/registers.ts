@@ -1,6 +1,4 @@
-import { FIELDS } from "../isa/fields.ts";
-import type { Instruction } from "../isa/instruction.ts";
-import type { Block, DecodedInstruction } from "./region.ts";
+import type { Block } from "./region.ts";
 
 /** Which integer registers a region's function has to load and store, as bit sets by block. */
 export interface RegisterFlow {
@@ -8,38 +6,6 @@ export interface RegisterFlow {
   readonly dirty: readonly number[];
   /** Registers whose variable must hold their value when the block starts. */
   readonly live: readonly number[];
-}
-
-interface Operands {
-  readonly rs1: boolean;
-  readonly rs2: boolean;
-  readonly rd: boolean;
-}
-
-const operands = new Map<Instruction, Operands>();
-
-function operandsOf(instruction: Instruction): Operands {
-  let known = operands.get(instruction);
-  if (known === undefined) {
-    const { fields } = instruction;
-    known = { rs1: fields.includes("rs1"), rs2: fields.includes("rs2"), rd: fields.includes("rd") };
-    operands.set(instruction, known);
-  }
-  return known;
-}
-
-/** The registers that an instruction reads. */
-export function registersRead({ instruction, word }: DecodedInstruction): number {
-  const { rs1, rs2 } = operandsOf(instruction);
-  let read = 0;
-  if (rs1) read |= 1 << FIELDS.rs1.decode(word);
-  if (rs2) read |= 1 << FIELDS.rs2.decode(word);
-  return read & ~1;
-}
-
-/** The register that an instruction writes. */
-export function registerWritten({ instruction, word }: DecodedInstruction): number {
-  return operandsOf(instruction).rd ? (1 << FIELDS.rd.decode(word)) & ~1 : 0;
 }
 
 /** Indices of the blocks that control may reach from each, calls aside. */

@@ -1,7 +1,7 @@
 import { Access, Tlb } from "@isomorph/mmu";
 import type { Code, FunctionRef, I32, I64, Label, Values, Var } from "@isomorph/wasm";
 import type { AtomicMemory } from "../core/atomic-memory.ts";
-import { hostLoad, hostStore, tlbEntry, tlbHit, tlbHost } from "../core/soft-tlb.ts";
+import { hostLoad, hostStore, SIZE_LOG2, tlbEntry, tlbHost, tlbMissed } from "../core/soft-tlb.ts";
 import type { CsrFunctions } from "../csr/index.ts";
 import { FIELDS } from "../isa/fields.ts";
 import type { PureFunction } from "../isa/pure-function.ts";
@@ -9,8 +9,7 @@ import { type AccessSize, type AmoOperation, type FloatName, Semantics } from ".
 import { State } from "../state.ts";
 import { type AccessGroup, accessGroups, type Segment } from "./access-groups.ts";
 import type { Chain, RegionSignature } from "./chain.ts";
-import { type DecodedInstruction, transferOf, writesCsr } from "./region.ts";
-import { registerWritten } from "./registers.ts";
+import { type DecodedInstruction, writesCsr } from "./region.ts";
 
 /** What a region's function works on. */
 export interface RegionVars {
@@ -22,12 +21,10 @@ export interface RegionVars {
   readonly context: Var<"i64">;
   /** Guest registers; undefined where the region does not use one. */
   readonly x: readonly (Var<"i64"> | undefined)[];
-  /** Host address at which the region is left for the interpreter. */
-  readonly exitHost: Var<"i32">;
+  /** Where the region is left for the interpreter: {@link exitSite}. */
+  readonly exitSite: Var<"i32">;
   /** Registers that have to be stored then. */
   readonly exitDirty: Var<"i32">;
-  /** Instructions that were taken off `remaining` and not executed then. */
-  readonly notExecuted: Var<"i32">;
 }
 
 /** Those of the CSR functions that regions call. */
@@ -39,6 +36,8 @@ export type CsrAccessFunctions = Pick<
 /** Functions of the core module that regions import. */
 export interface RegionFunctions {
   readonly atomics: AtomicMemory;
+  /** The `host` function of the MMU. */
+  readonly host: FunctionRef<readonly ["i32", "i64", "i32", "i32"], "i32">;
   readonly float: (name: FloatName) => FunctionRef;
   readonly csr: CsrAccessFunctions;
   /** The type of a region's function. */
@@ -51,6 +50,16 @@ export interface RegionFunctions {
   /** Leaves the region as `call` goes on. */
   readonly chain: (code: Code, args: Values<Chain["params"]>) => void;
 }
+
+/**
+ * A place at which a region may be left for the interpreter, in one number: the distance from the page's start to the
+ * instruction to be interpreted (13 bits: it may be the first one after the page), and above it the number of
+ * instructions that were taken off `remaining` and not executed.
+ */
+export function exitSite(page: number, host: number, notExecuted: number): number {
+  return (host - page) | (notExecuted << EXIT_OFFSET_BITS);
+}
+export const EXIT_OFFSET_BITS = 13;
 
 /** Where control goes: the structure of the region decides. */
 export interface RegionFlow {
@@ -73,9 +82,12 @@ export class TranslatorSemantics extends Semantics {
   readonly #bailLabel: Label;
   readonly #functions: RegionFunctions;
   readonly #flow: RegionFlow;
+  readonly #isPatient: boolean;
   #current: DecodedInstruction | undefined;
   /** Registers whose variable may hold what the hart's block does not. */
   dirty = 0;
+  /** What `exitDirty` holds here, where that is known. */
+  #exitDirty: number | undefined;
   /** Instructions of the block from the current one on. */
   #left = 0;
   /** The segment under way, if its groups were found in the TLB, and the host addresses of these. */
@@ -86,8 +98,17 @@ export class TranslatorSemantics extends Semantics {
   /** Whether the block has checked already that the FPU is on and dirty. */
   #floatChecked = false;
 
-  constructor(code: Code, vars: RegionVars, bail: Label, functions: RegionFunctions, flow: RegionFlow) {
+  /** @param isPatient - Whether accesses that miss the TLB are done here rather than by the interpreter. */
+  constructor(
+    code: Code,
+    vars: RegionVars,
+    bail: Label,
+    functions: RegionFunctions,
+    flow: RegionFlow,
+    isPatient: boolean,
+  ) {
     super(code);
+    this.#isPatient = isPatient;
     this.#vars = vars;
     this.#bailLabel = bail;
     this.#functions = functions;
@@ -99,13 +120,14 @@ export class TranslatorSemantics extends Semantics {
     this.#left = instructions.length;
     this.#floatChecked = false;
     this.dirty = dirty;
+    this.#exitDirty = undefined;
     const last = instructions.at(-1) as DecodedInstruction;
-    const body = transferOf(last) === undefined ? instructions : instructions.slice(0, -1);
-    for (const segment of accessGroups(body)) {
+    const body = instructions.length - (last.transfer === undefined ? 0 : 1);
+    for (const segment of accessGroups(instructions, body)) {
       if (segment.groups.length === 0) this.#emit(instructions, segment.start, segment.end);
       else this.code.scope(() => this.#emitGrouped(instructions, segment));
     }
-    this.#emit(instructions, body.length, instructions.length);
+    this.#emit(instructions, body, instructions.length);
   }
 
   #emit(instructions: readonly DecodedInstruction[], start: number, end: number): void {
@@ -118,36 +140,51 @@ export class TranslatorSemantics extends Semantics {
     }
   }
 
-  /** Emits a segment twice: with one check for each group, and with one for each access where that one fails. */
+  /**
+   * Emits a segment with one check for each group. Where a check fails, the interpreter takes over; in a patient region
+   * the segment comes again with a check for each access.
+   */
   #emitGrouped(instructions: readonly DecodedInstruction[], segment: Segment): void {
     const { code } = this;
     const { start, end, groups } = segment;
+    const emitFast = (failed?: Label): void => {
+      this.#current = instructions[start];
+      this.#hosts = groups.map((group) => this.#checkGroup(group, failed));
+      this.#segment = segment;
+      this.#emit(instructions, start, end);
+      this.#segment = undefined;
+    };
+    if (!this.#isPatient) {
+      emitFast();
+      return;
+    }
     const before = { dirty: this.dirty, left: this.#left, floatChecked: this.#floatChecked };
     code.block((done) => {
       code.block((failed) => {
-        this.#hosts = groups.map((group) => this.#checkGroup(group, failed));
-        this.#segment = segment;
-        this.#emit(instructions, start, end);
-        this.#segment = undefined;
+        emitFast(failed);
         code.br(done);
       });
       this.dirty = before.dirty;
       this.#left = before.left;
       this.#floatChecked = before.floatChecked;
+      this.#exitDirty = undefined;
       this.#emit(instructions, start, end);
     });
+    this.#exitDirty = undefined;
   }
 
-  /** The host address of a group's first byte. */
-  #checkGroup(group: AccessGroup, failed: Label): Var<"i32"> {
-    const { code, i64, i32 } = this;
+  /** The host address of a group's first byte. Goes to `failed`, or leaves, if it is not in the TLB. */
+  #checkGroup(group: AccessGroup, failed: Label | undefined): Var<"i32"> {
+    const { code, i64 } = this;
     const { state, context } = this.#vars;
     const { register, from, reach, alignment, writes } = group;
     const first = code.let64(i64.add(this.#x(register), from));
     const entry = code.let32(tlbEntry(code, state, first));
     const last = reach === 0 ? first : code.let64(i64.add(first.get(), reach));
     const tag = writes ? Tlb.WRITE : Tlb.READ;
-    code.brIf(failed, i32.eqz(tlbHit(code, entry, last, alignment, tag, () => context.get())));
+    const missed = tlbMissed(code, entry, last, alignment, tag, () => context.get());
+    if (failed === undefined) this.#bailIf(missed);
+    else code.brIf(failed, missed);
     return code.let32(tlbHost(code, entry, first));
   }
 
@@ -155,23 +192,21 @@ export class TranslatorSemantics extends Semantics {
     return this.#current as DecodedInstruction;
   }
 
-  /** Leaves so that the interpreter executes the current instruction. */
-  #bail(): void {
-    const { i32, code } = this;
-    this.#vars.exitHost.set(i32.const(this.#decoded.address));
-    this.#vars.notExecuted.set(i32.const(this.#left));
-    this.#vars.exitDirty.set(i32.const(this.dirty));
-    code.br(this.#bailLabel);
+  /** Leaves so that the interpreter executes the current instruction, if the condition on the stack holds. */
+  #bailIf(condition: I32): void {
+    const { address } = this.#decoded;
+    this.#leaveIf(condition, exitSite(pageOf(address), address, this.#left));
   }
 
-  /** Leaves so that the interpreter goes on after the current instruction. */
-  #leaveAfter(): void {
+  /** What is to be known at the exit is set before it is known whether it is taken: that costs translated code nothing. */
+  #leaveIf(condition: I32, site: number): void {
     const { i32, code } = this;
-    const { address, length } = this.#decoded;
-    this.#vars.exitHost.set(i32.const(address + length));
-    this.#vars.notExecuted.set(i32.const(this.#left - 1));
-    this.#vars.exitDirty.set(i32.const(this.dirty));
-    code.br(this.#bailLabel);
+    this.#vars.exitSite.set(i32.const(site));
+    if (this.#exitDirty !== this.dirty) {
+      this.#exitDirty = this.dirty;
+      this.#vars.exitDirty.set(i32.const(this.dirty));
+    }
+    code.brIf(this.#bailLabel, condition);
   }
 
   #x(register: number): I64 {
@@ -190,16 +225,14 @@ export class TranslatorSemantics extends Semantics {
       return;
     }
     (this.#vars.x[register] as Var<"i64">).set(value);
-    this.dirty |= registerWritten(this.#decoded);
+    this.dirty |= this.#decoded.written;
   }
 
   #immediate(): number {
     const { instruction, word } = this.#decoded;
-    for (const name of instruction.fields) {
-      const field = FIELDS[name];
-      if (field.kind !== "immediate" && field.kind !== "constant") continue;
-      return name === "immU" ? field.decode(word) << 12 : field.decode(word);
-    }
+    const name = instruction.immediate;
+    if (name === "immU") return word & -4096;
+    if (name !== undefined) return FIELDS[name].decode(word);
     throw new TypeError(`${instruction.name} has no immediate`);
   }
   immediate(): I64 {
@@ -230,8 +263,8 @@ export class TranslatorSemantics extends Semantics {
   useFloat(): void {
     if (this.#floatChecked) return;
     this.#floatChecked = true;
-    const { code, i32 } = this;
-    code.if(i32.ne(i32.and(this.state32(State.MSTATUS), FS), FS), () => this.#bail());
+    const { i32 } = this;
+    this.#bailIf(i32.ne(i32.and(this.state32(State.MSTATUS), FS), FS));
   }
 
   roundingMode(): I32 {
@@ -239,7 +272,7 @@ export class TranslatorSemantics extends Semantics {
     const mode = FIELDS.rm.decode(this.#decoded.word);
     if (mode !== 7) return i32.const(mode);
     const dynamic = code.let32(this.state32(State.FRM));
-    code.if(i32.gtU(dynamic.get(), 4), () => this.#bail());
+    this.#bailIf(i32.gtU(dynamic.get(), 4));
     return dynamic.get();
   }
 
@@ -252,11 +285,25 @@ export class TranslatorSemantics extends Semantics {
   /** Host address of an aligned access to RAM; anything else is the interpreter's. */
   #host(va: Var<"i64">, size: AccessSize, access: number): I32 {
     const { code, i32 } = this;
-    const { state } = this.#vars;
+    const { state, context } = this.#vars;
     const entry = code.let32(tlbEntry(code, state, va));
     const tag = access === Access.WRITE ? Tlb.WRITE : Tlb.READ;
-    code.if(i32.eqz(tlbHit(code, entry, va, size, tag, () => this.#vars.context.get())), () => this.#bail());
-    return tlbHost(code, entry, va);
+    const missed = tlbMissed(code, entry, va, size, tag, () => context.get());
+    if (!this.#isPatient) {
+      this.#bailIf(missed);
+      return tlbHost(code, entry, va);
+    }
+    const host = code.var("i32");
+    code.if(
+      missed,
+      () => {
+        const args = [state.get(), va.get(), i32.const(SIZE_LOG2[size]), i32.const(access)] as const;
+        this.#bailIf(i32.eqz(host.tee(code.call(this.#functions.host, ...args))));
+      },
+      () => host.set(tlbHost(code, entry, va)),
+    );
+    this.#exitDirty = undefined;
+    return host.get();
   }
 
   override address(): I64 {
@@ -307,6 +354,7 @@ export class TranslatorSemantics extends Semantics {
       const succeeded = this.#functions.atomics.storeIf(code, host, expected, stored, size);
       failed.set(i64.extendI32U(this.i32.eqz(succeeded)));
     });
+    this.#exitDirty = undefined;
     i64.store(this.#vars.state.get(), 0, State.RESERVATION);
     return failed.get();
   }
@@ -335,12 +383,12 @@ export class TranslatorSemantics extends Semantics {
   }
   jump(): void {
     const target = this.#decoded.address + this.#immediate();
-    if (transferOf(this.#decoded) === "call") this.#flow.call(target);
+    if (this.#decoded.transfer === "call") this.#flow.call(target);
     else this.#flow.goto(target);
   }
   jumpTo(target: I64): void {
     const pc = this.code.let64(target);
-    const transfer = transferOf(this.#decoded);
+    const { transfer } = this.#decoded;
     if (transfer === "indirect-call") this.#flow.callPc(pc);
     else if (transfer === "return") this.#flow.returnTo(pc);
     else this.#flow.gotoPc(pc);
@@ -379,7 +427,7 @@ export class TranslatorSemantics extends Semantics {
       i32.const(address),
       i32.const(isWritten ? 1 : 0),
     );
-    code.if(i32.eqz(legal), () => this.#bail());
+    this.#bailIf(i32.eqz(legal));
     const old = code.let64(code.call(functions.csrRead, state.get(), i32.const(address)));
     if (!isWritten) {
       this.setX(old.get());
@@ -392,7 +440,8 @@ export class TranslatorSemantics extends Semantics {
     context.set(i64.load(state.get(), State.DATA_CONTEXT));
     this.#floatChecked = false;
     // An interrupt may have become possible.
-    code.if(this.state32(State.ATTENTION), () => this.#leaveAfter());
+    const { address: here, length } = this.#decoded;
+    this.#leaveIf(this.state32(State.ATTENTION), exitSite(pageOf(here), here + length, this.#left - 1));
   }
 
   // Instructions of these kinds end a region before they are reached.
@@ -407,7 +456,7 @@ export class TranslatorSemantics extends Semantics {
   }
   /** The interpreter raises it. */
   illegalIf(condition: I32): void {
-    this.code.if(condition, () => this.#bail());
+    this.#bailIf(condition);
   }
   trapReturn(): void {
     this.#refuse();
@@ -424,4 +473,9 @@ export class TranslatorSemantics extends Semantics {
   #refuse(): never {
     throw new TypeError(`${this.#decoded.instruction.name} is not translated`);
   }
+}
+
+/** The host address of the page of a host address. */
+export function pageOf(host: number): number {
+  return (host & -4096) >>> 0;
 }

@@ -62,6 +62,8 @@ export class Translator {
   readonly #byEntry = new Map<number, Translation>();
   /** Pages that are written too often beside their code: writes so far. */
   readonly #misses = new Map<number, number>();
+  /** Entries of regions that are to do accesses themselves that miss the TLB. */
+  readonly #patient = new Set<number>();
   readonly #free: number[] = [];
   #pending: number[] = [];
   /** Calls of {@link flush} since the oldest of {@link #pending} was asked for. */
@@ -96,13 +98,19 @@ export class Translator {
   }
 
   /**
-   * Asks for the translation of the code at a host address; for more room in the code map if that is 0. It is made when a
-   * batch is full or has waited long enough.
+   * Asks for the translation of the code at a host address; for a patient one if the address is odd; for more room in the
+   * code map if it is 0. It is made when a batch is full or has waited long enough.
    */
-  translate(host: number): void {
-    if (host === 0) {
+  translate(request: number): void {
+    if (request === 0) {
       this.#startOver();
       return;
+    }
+    const host = request & ~1;
+    if (request !== host) {
+      if (this.#patient.has(host)) return;
+      this.#patient.add(host);
+      this.#dropOne(host);
     }
     const known = this.#byEntry.get(host);
     if (known !== undefined) {
@@ -158,7 +166,7 @@ export class Translator {
     const installed: Translation[] = [];
     for (const { entry, region } of regions) {
       const target = module.declare("", REGION_PARAMS, "i32");
-      emitRegion(this.#code, region, functions);
+      emitRegion(this.#code, region, functions, this.#patient.has(entry));
       module.defineFrom(target, this.#code);
       const index = this.#free.pop() ?? table.grow(1);
       module.element(index, [target]);
@@ -234,6 +242,14 @@ export class Translator {
     this.#counters.regions--;
   }
 
+  #dropOne(entry: number): void {
+    const translation = this.#byEntry.get(entry);
+    const others = this.#pages.get(entry >>> 12);
+    if (translation === undefined || others === undefined) return;
+    others.splice(others.indexOf(translation), 1);
+    this.#drop(translation);
+  }
+
   #dropAll(): void {
     for (const [page, translations] of this.#pages) {
       for (const translation of translations) this.#drop(translation);
@@ -241,6 +257,7 @@ export class Translator {
     }
     this.#pages.clear();
     this.#misses.clear();
+    this.#patient.clear();
   }
 
   /** Forgets all translations and counts. */
@@ -269,6 +286,7 @@ function importCore(
 ): RegionFunctions {
   module.importMemory("env", "memory", memoryLimits(memory.memory));
   const chain = module.importFunction("core", "chain", CHAIN_PARAMS, "i32");
+  const host = module.importFunction("core", "host", ["i32", "i64", "i32", "i32"], "i32");
   const csr: CsrAccessFunctions = {
     csrLegal: module.importFunction("core", "csrLegal", ["i32", "i32", "i32"], "i32"),
     csrRead: module.importFunction("core", "csrRead", ["i32", "i32"], "i64"),
@@ -284,6 +302,7 @@ function importCore(
   }
   return {
     atomics: memory.codeHolders === undefined ? plainMemory : sharedMemory,
+    host,
     float: (name) => {
       const target = float.get(name);
       if (target === undefined) throw new TypeError(`${name} is not imported`);
