@@ -4,7 +4,7 @@ import { State } from "../state.ts";
 import { Mailbox } from "../threads/layout.ts";
 import { REGION_PARAMS, Unwind } from "./chain.ts";
 import type { Block, Region } from "./region.ts";
-import { type RegisterFlow, registerFlow, successorsOf } from "./registers.ts";
+import { type RegisterFlow, registerFlow } from "./registers.ts";
 import {
   EXIT_OFFSET_BITS,
   pageOf,
@@ -13,7 +13,7 @@ import {
   exitSite as siteOf,
   TranslatorSemantics,
 } from "./semantics.ts";
-import { type Item, structure } from "./structure.ts";
+import { type Item, structure, successorsOf } from "./structure.ts";
 
 /**
  * Emits the function of a region. Guest registers are variables: loaded when a block that needs them is entered from
@@ -42,7 +42,11 @@ export function emitRegion(code: Code, region: Region, functions: RegionFunction
 
 class RegionEmitter {
   readonly #code: Code;
+  /** In the order in which they are emitted. */
   readonly #blocks: readonly Block[];
+  readonly #items: readonly Item[];
+  readonly #loopHeaders: ReadonlySet<number>;
+  readonly #indexOf = new Map<number, number>();
   readonly #vars: RegionVars;
   /** Host address of the region's page. */
   readonly #page: number;
@@ -58,18 +62,24 @@ class RegionEmitter {
 
   constructor(code: Code, region: Region, vars: RegionVars, functions: RegionFunctions) {
     this.#code = code;
-    this.#blocks = region.blocks;
-    this.#page = pageOf((region.blocks[0] as Block).start);
+    const { blocks, items } = structure(region.blocks);
+    this.#blocks = blocks;
+    this.#items = items;
+    blocks.forEach(({ start }, index) => {
+      this.#indexOf.set(start, index);
+    });
+    this.#page = pageOf((blocks[0] as Block).start);
     this.#vars = vars;
     this.#functions = functions;
-    const successors = successorsOf(region.blocks);
-    this.#registers = registerFlow(region.blocks, successors);
-    this.#longest = longestWays(region.blocks, successors);
+    const successors = successorsOf(blocks);
+    this.#registers = registerFlow(blocks, successors);
+    this.#loopHeaders = headersOf(items);
+    this.#longest = longestWays(blocks, successors, this.#loopHeaders);
   }
 
   emit(isPatient: boolean): void {
     const code = this.#code;
-    const items = structure(this.#blocks);
+    const items = this.#items;
     if (items[0]?.kind !== "loop") this.#checkBudgetAtEntry();
     this.#load(this.#registers.live[0] as number);
     code.block((bail) => {
@@ -211,8 +221,7 @@ class RegionEmitter {
     const semantics = this.#semantics as TranslatorSemantics;
     semantics.emitBlock(block.instructions, this.#registers.dirty[index] as number);
     if (!block.fallsThrough || block.isCall) return;
-    // The next block in order is the next item, unless nothing was translated there.
-    if (this.#blocks[index + 1]?.start !== block.end) this.#leave(block.end);
+    if (this.#blocks[index + 1]?.start !== block.end) this.#goto(block.end);
   }
 
   #isInPage(target: number): boolean {
@@ -341,14 +350,16 @@ class RegionEmitter {
     const { remaining } = this.#vars;
     const left = remaining.tee(result);
     code.if(i32.ltS(left, 0), () => code.return(remaining.get()));
-    const next = this.#block + 1;
     const { end } = this.#blocks[this.#block] as Block;
-    if (this.#blocks[next]?.start !== end) {
+    const next = this.#indexOf.get(end);
+    if (next === undefined) {
       this.#chain(end);
       return;
     }
     this.#load(this.#registers.live[next] as number);
-    this.#checkBudget(next);
+    (this.#semantics as TranslatorSemantics).dirty = 0;
+    if (!this.#loopHeaders.has(next)) this.#checkBudget(next);
+    if (next !== this.#block + 1) this.#goto(end);
   }
 
   #return(pc: Var<"i64">): void {
@@ -361,15 +372,28 @@ class RegionEmitter {
   }
 }
 
+function headersOf(items: readonly Item[], headers: Set<number> = new Set()): ReadonlySet<number> {
+  for (const item of items) {
+    if (item.kind === "block") continue;
+    headers.add(item.first);
+    headersOf(item.items, headers);
+  }
+  return headers;
+}
+
 /** For each block, the most instructions from its start on until the next loop, call or exit. */
-function longestWays(blocks: readonly Block[], successors: readonly (readonly number[])[]): number[] {
+function longestWays(
+  blocks: readonly Block[],
+  successors: readonly (readonly number[])[],
+  loopHeaders: ReadonlySet<number>,
+): number[] {
   const longest = new Array<number>(blocks.length).fill(0);
   for (let index = blocks.length - 1; index >= 0; index--) {
     const { instructions, isCall } = blocks[index] as Block;
     let rest = 0;
     if (!isCall) {
       for (const next of successors[index] as readonly number[]) {
-        if (next > index) rest = Math.max(rest, longest[next] as number);
+        if (next > index && !loopHeaders.has(next)) rest = Math.max(rest, longest[next] as number);
       }
     }
     longest[index] = instructions.length + rest;

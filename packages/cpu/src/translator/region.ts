@@ -36,7 +36,7 @@ export interface Block {
   readonly written: number;
 }
 
-/** What is translated as one function: blocks of one page in order of address, the entry first. */
+/** What is translated as one function: blocks of one page, the entry first. */
 export interface Region {
   readonly blocks: readonly Block[];
   /** Integer registers read or written, as a bit set. */
@@ -88,7 +88,7 @@ const found: (DecodedInstruction | undefined)[] = new Array(PARCELS).fill(undefi
 const leads = new Uint8Array(PARCELS);
 
 /**
- * Collects the code that is reachable from `entry` by static control flow at higher addresses of its page. It stops
+ * Collects the code of its page that is reachable from `entry` by static control flow. It stops
  * before instructions that only the interpreter executes. Undefined when the very first is one of them.
  */
 export function discoverRegion(read: ReadInstruction, entry: number): Region | undefined {
@@ -99,6 +99,7 @@ export function discoverRegion(read: ReadInstruction, entry: number): Region | u
   leads[first] = 1;
   const work = [first];
   let size = 0;
+  let lowest = first;
   let last = first;
   while (work.length > 0) {
     let parcel = work.pop() as number;
@@ -112,8 +113,9 @@ export function discoverRegion(read: ReadInstruction, entry: number): Region | u
       parcel += next.length >>> 1;
       if (transfer === undefined) continue;
       const target = targetOf(next);
-      if (target !== undefined && target > entry >>> 0 && ((target ^ page) & PAGE_MASK) === 0) {
+      if (target !== undefined && ((target ^ page) & PAGE_MASK) === 0) {
         const at = (target & ~PAGE_MASK) >>> 1;
+        if (at < lowest) lowest = at;
         leads[at] = 1;
         work.push(at);
       }
@@ -121,15 +123,15 @@ export function discoverRegion(read: ReadInstruction, entry: number): Region | u
       if (!RETURNS_HERE.has(transfer)) break;
     }
   }
-  return size === 0 ? undefined : assemble(first, last);
+  return size === 0 ? undefined : assemble(first, lowest, last);
 }
 
-/** Cuts the instructions that were found into blocks. */
-function assemble(first: number, last: number): Region {
+/** Cuts the instructions that were found, from parcel `lowest` to `last`, into blocks; the one at `first` is the entry. */
+function assemble(first: number, lowest: number, last: number): Region {
   const blocks: Block[] = [];
   let used = 0;
   let usesFloat = false;
-  for (let parcel = first; parcel <= last; ) {
+  for (let parcel = lowest; parcel <= last; ) {
     let next = found[parcel];
     if (next === undefined) {
       parcel++;
@@ -151,8 +153,10 @@ function assemble(first: number, last: number): Region {
     } while (next !== undefined && end.transfer === undefined);
     const { transfer } = end;
     const isCall = transfer === "call" || transfer === "indirect-call";
-    blocks.push({
-      start: (instructions[0] as DecodedInstruction).address,
+    const start = (instructions[0] as DecodedInstruction).address;
+    const isEntry = (start & ~PAGE_MASK) >>> 1 === first;
+    blocks[isEntry ? "unshift" : "push"]({
+      start,
       end: end.address + end.length,
       instructions,
       target: targetOf(end),

@@ -8,19 +8,6 @@ export interface RegisterFlow {
   readonly live: readonly number[];
 }
 
-/** Indices of the blocks that control may reach from each, calls aside. */
-export function successorsOf(blocks: readonly Block[]): (readonly number[])[] {
-  const indexOf = new Map(blocks.map(({ start }, index) => [start, index]));
-  return blocks.map(({ target, end, fallsThrough }) => {
-    const successors: number[] = [];
-    const taken = target === undefined ? undefined : indexOf.get(target);
-    if (taken !== undefined) successors.push(taken);
-    const next = fallsThrough ? indexOf.get(end) : undefined;
-    if (next !== undefined) successors.push(next);
-    return successors;
-  });
-}
-
 /** Follows registers through a region. A call leaves all of them in the hart's block. */
 export function registerFlow(
   blocks: readonly Block[],

@@ -1,61 +1,175 @@
 import type { Block } from "./region.ts";
 
-/** A region's control flow as nested sequences; blocks are named by their index. */
+/** Control flow as nested sequences; blocks are named by their index. */
 export type Item =
   | { readonly kind: "block"; readonly block: number }
   | { readonly kind: "loop"; readonly first: number; readonly items: readonly Item[] };
 
+/** Blocks in the order in which they are emitted, and how they nest. */
+export interface Structure {
+  readonly blocks: readonly Block[];
+  readonly items: readonly Item[];
+}
+
 interface Loop {
-  readonly first: number;
-  last: number;
+  readonly header: number;
+  readonly members: Set<number>;
 }
 
 /**
- * Recovers loops from blocks in order of address: each backward edge makes its range a loop, ranges that overlap are
- * made to nest. Every branch then goes to the start of a loop around it, or forward to an item of a sequence around
- * it; a branch into the middle of a loop has to leave the region instead.
+ * Recovers loops: an edge to a block that dominates its source makes a natural loop. Blocks are put in an order in
+ * which every edge goes forward, or back to the header of a loop around it, and loops are contiguous; blocks that the
+ * first one does not lead to are left out. An edge back into the middle of something has to leave the region instead.
  */
-export function structure(blocks: readonly Block[]): readonly Item[] {
-  const indexOf = new Map(blocks.map(({ start }, index) => [start, index]));
-  const byFirst = new Map<number, Loop>();
-  blocks.forEach(({ target }, index) => {
-    const first = target === undefined ? undefined : indexOf.get(target);
-    if (first === undefined || first > index) return;
-    const loop = byFirst.get(first);
-    if (loop === undefined) byFirst.set(first, { first, last: index });
-    else loop.last = Math.max(loop.last, index);
-  });
-  const loops = [...byFirst.values()].sort((a, b) => a.first - b.first);
-  makeNest(loops);
-  return sequence(0, blocks.length - 1, loops, undefined);
+export function structure(blocks: readonly Block[]): Structure {
+  const flow = new Flow(blocks);
+  const items: Item[] = [];
+  const order: number[] = [];
+  flow.emit(undefined, items, order);
+  return { blocks: order.map((index) => blocks[index] as Block), items };
 }
 
-/** Extends loops that are left in the middle of another so that they end together. */
-function makeNest(loops: readonly Loop[]): void {
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (const outer of loops) {
-      for (const inner of loops) {
-        if (inner.first > outer.first && inner.first <= outer.last && inner.last > outer.last) {
-          outer.last = inner.last;
+/** Dominators and natural loops of a region's blocks, of which the first is the entry. */
+class Flow {
+  readonly #successors: (readonly number[])[];
+  /** Reachable blocks in reverse postorder, and the place of each in it (-1 for the others). */
+  readonly #order: number[] = [];
+  readonly #place: Int32Array;
+  readonly #dominator: Int32Array;
+  /** Outer loops before those in them. */
+  readonly #loops: Loop[];
+
+  constructor(blocks: readonly Block[]) {
+    this.#successors = successorsOf(blocks);
+    this.#place = new Int32Array(blocks.length).fill(-1);
+    this.#dominator = new Int32Array(blocks.length).fill(-1);
+    this.#walk();
+    this.#findDominators();
+    this.#loops = this.#findLoops();
+  }
+
+  /** Finds the reverse postorder without recursion: regions may be long. */
+  #walk(): void {
+    const seen = new Uint8Array(this.#place.length);
+    const stack: { block: number; next: number }[] = [{ block: 0, next: 0 }];
+    seen[0] = 1;
+    while (stack.length > 0) {
+      const top = stack[stack.length - 1] as { block: number; next: number };
+      const successor = (this.#successors[top.block] as readonly number[])[top.next++];
+      if (successor === undefined) {
+        this.#order.push(top.block);
+        stack.pop();
+      } else if (seen[successor] === 0) {
+        seen[successor] = 1;
+        stack.push({ block: successor, next: 0 });
+      }
+    }
+    this.#order.reverse();
+    this.#order.forEach((block, place) => {
+      this.#place[block] = place;
+    });
+  }
+
+  /** Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm". */
+  #findDominators(): void {
+    const dominator = this.#dominator;
+    dominator[0] = 0;
+    for (let changed = true; changed; ) {
+      changed = false;
+      for (const block of this.#order) {
+        for (const next of this.#successors[block] as readonly number[]) {
+          if (next === 0) continue;
+          const old = dominator[next] as number;
+          const now = old < 0 ? block : this.#common(old, block);
+          if (now === old) continue;
+          dominator[next] = now;
           changed = true;
         }
       }
     }
   }
-}
 
-function sequence(first: number, last: number, loops: readonly Loop[], around: Loop | undefined): Item[] {
-  const items: Item[] = [];
-  for (let block = first; block <= last; ) {
-    const loop = loops.find((candidate) => candidate.first === block && candidate !== around);
-    if (loop === undefined || loop.last > last) {
-      items.push({ kind: "block", block });
-      block++;
-    } else {
-      items.push({ kind: "loop", first: block, items: sequence(block, loop.last, loops, loop) });
-      block = loop.last + 1;
+  #common(a: number, b: number): number {
+    const place = this.#place;
+    let left = a;
+    let right = b;
+    while (left !== right) {
+      while ((place[left] as number) > (place[right] as number)) left = this.#dominator[left] as number;
+      while ((place[right] as number) > (place[left] as number)) right = this.#dominator[right] as number;
+    }
+    return left;
+  }
+
+  #dominates(a: number, b: number): boolean {
+    let at = b;
+    while ((this.#place[at] as number) > (this.#place[a] as number)) at = this.#dominator[at] as number;
+    return at === a;
+  }
+
+  #findLoops(): Loop[] {
+    const predecessors: number[][] = this.#successors.map(() => []);
+    for (const block of this.#order) {
+      for (const next of this.#successors[block] as readonly number[]) predecessors[next]?.push(block);
+    }
+    const loops: Loop[] = [];
+    for (const header of this.#order) {
+      const latches = (predecessors[header] as number[]).filter((from) => this.#dominates(header, from));
+      if (latches.length === 0) continue;
+      const members = new Set<number>([header]);
+      const work = latches;
+      while (work.length > 0) {
+        const block = work.pop() as number;
+        if (members.has(block)) continue;
+        members.add(block);
+        for (const from of predecessors[block] as number[]) {
+          // What the header does not dominate comes in from the side, on an edge that leaves the region.
+          if (this.#dominates(header, from)) work.push(from);
+        }
+      }
+      loops.push({ header, members });
+    }
+    return loops;
+  }
+
+  /** Emits the blocks of a loop, or of the region, in order, loops in it as items of their own. */
+  emit(loop: Loop | undefined, items: Item[], order: number[]): void {
+    const inner = new Map<number, Loop>();
+    const inside = new Set<number>();
+    for (const candidate of this.#loops) {
+      if (candidate === loop || (loop !== undefined && !loop.members.has(candidate.header))) continue;
+      if (inside.has(candidate.header)) continue;
+      if (loop !== undefined && candidate.header === loop.header) continue;
+      inner.set(candidate.header, candidate);
+      for (const member of candidate.members) inside.add(member);
+    }
+    // Reverse postorder puts every block after its predecessors but for edges back; loops are pulled together at
+    // their headers, which dominate all that is in them.
+    for (const block of this.#order) {
+      if (loop !== undefined && !loop.members.has(block)) continue;
+      const nested = inner.get(block);
+      if (nested !== undefined) {
+        const nestedItems: Item[] = [];
+        const first = order.length;
+        this.emit(nested, nestedItems, order);
+        items.push({ kind: "loop", first, items: nestedItems });
+      } else if (!inside.has(block)) {
+        items.push({ kind: "block", block: order.length });
+        order.push(block);
+      }
     }
   }
-  return items;
+}
+
+/** Indices of the blocks that control may reach from each; from a call, where it returns. */
+export function successorsOf(blocks: readonly Block[]): (readonly number[])[] {
+  const indexOf = new Map<number, number>();
+  blocks.forEach(({ start }, index) => {
+    indexOf.set(start, index);
+  });
+  return blocks.map(({ target, end, fallsThrough }) => {
+    const taken = target === undefined ? undefined : indexOf.get(target);
+    const next = fallsThrough ? indexOf.get(end) : undefined;
+    if (taken === undefined) return next === undefined ? [] : [next];
+    return next === undefined ? [taken] : [taken, next];
+  });
 }

@@ -170,9 +170,10 @@ export class Translator {
       module.defineFrom(target, this.#code);
       const index = this.#free.pop() ?? table.grow(1);
       module.element(index, [target]);
+      const start = Math.min(...region.blocks.map((block) => block.start));
       const end = Math.max(...region.blocks.map((block) => block.end));
       const instructions = region.blocks.reduce((n, b) => n + b.instructions.length, 0);
-      installed.push({ index, entry, start: entry, end, instructions });
+      installed.push({ index, entry, start, end, instructions });
     }
     const bytes = module.toBytes();
     const imports = {
