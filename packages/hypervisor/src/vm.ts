@@ -28,7 +28,7 @@ import { ThreadDispatcher } from "./threads/thread-dispatcher.ts";
 export interface RunOptions {
   /** Aborting it ends the run between two instructions. */
   readonly signal?: AbortSignal | undefined;
-  /** Ends the run after so many instructions of all harts together. */
+  /** Ends the run after so many instructions of all harts together; with threads somewhat later than that. */
   readonly maxInstructions?: number | undefined;
 }
 

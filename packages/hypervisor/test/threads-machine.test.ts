@@ -334,6 +334,46 @@ describe("threads that do not do what they should", () => {
     await expect(vm.run()).rejects.toMatchObject({ code: "ERR_VM_CLOSED" });
   });
 
+  it.for([
+    ["crossOriginIsolated", globalThis, "cross-origin isolated"],
+    ["waitAsync", Atomics, "Atomics.waitAsync"],
+  ] as const)("says what the host lacks: %s", async ([name, owner, text]) => {
+    const before = Object.getOwnPropertyDescriptor(owner, name);
+    Object.defineProperty(owner, name, { value: false, configurable: true, writable: true });
+    try {
+      const made = machine({ kernel: counting });
+      await expect(made).rejects.toMatchObject({ code: "ERR_THREADS_UNSUPPORTED" });
+      await expect(made).rejects.toThrow(text);
+    } finally {
+      if (before === undefined) Reflect.deleteProperty(owner, name);
+      else Object.defineProperty(owner, name, before);
+    }
+  });
+
+  it("leaves the host its event loop while all harts keep devices and the SBI busy", async () => {
+    const kernel = kernelOf(`
+      li a0, 1; la a1, other; li a2, 0; ${sbi.hartStart}
+      li a0, 2; la a1, other; li a2, 0; ${sbi.hartStart}
+    other:
+      li t0, 0xc000000
+    1: lw t1, 4(t0); sw t1, 4(t0)
+      li a7, 0x10; li a6, 3; li a0, 0; ecall
+      li a0, 7; li a1, 0; ${sbi.sendIpi}
+      j 1b`);
+    await using vm = await machine({ kernel });
+    const run = vm.run();
+    let turns = 0;
+    const began = performance.now();
+    while (performance.now() - began < 1000) {
+      await pause(0);
+      turns++;
+    }
+    expect(turns).toBeGreaterThan(20);
+    await vm.stop();
+    expect(await run).toEqual({ reason: "stopped" });
+    expect(vm.counters()["vm.calls"]).toBeGreaterThan(100);
+  });
+
   it("refuses to be profiled", async () => {
     await using vm = await machine({ kernel: counting });
     expect(() => vm.profile()).toThrow(TypeError);
