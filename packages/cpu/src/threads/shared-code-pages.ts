@@ -40,6 +40,9 @@ export class SharedCodePages implements CodePages {
     if (this.#held.has(page)) return;
     const { holders, firstPage, channels, hart, strip } = this.#options;
     this.#held.add(page);
+    // Who looked at the holders before the page was released last may have marked it after that. The mark must not stay:
+    // whoever finds one takes it that the hart has been told.
+    Atomics.and(holders.stale, page - firstPage, ~this.#bit);
     Atomics.or(holders.holders, page - firstPage, this.#bit);
     const tickets = channels.map((channel, other) =>
       other === hart ? 0 : channel.request(Mail.PROTECT_CODE),
