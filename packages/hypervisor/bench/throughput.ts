@@ -3,9 +3,10 @@
  *
  *     node --conditions=@isomorph/source packages/hypervisor/bench/throughput.ts [HARTS [ROUNDS]]
  *
- * Rounds with one hart and with all alternate. A busy machine slows rounds with several harts more than those with one, so
- * the fastest rounds are compared as well as the medians.
+ * Rounds with one hart and with all alternate, and so do rounds with one and as many plain threads of the host: what the
+ * harts gain is compared with what those gain, since a busy host does not give all of its processors.
  */
+import { Worker } from "node:worker_threads";
 import { riscv64 } from "@isomorph/cpu";
 import { createVm } from "../src/index.ts";
 import { nodeThreads } from "../src/node/index.ts";
@@ -56,19 +57,41 @@ async function machine(count: number): Promise<() => Promise<number>> {
   };
 }
 
+const worker = (): ((rounds: number) => Promise<void>) => {
+  const thread = new Worker(new URL("./native-work.ts", import.meta.url));
+  return (work) =>
+    new Promise((resolve) => {
+      thread.once("message", () => resolve());
+      thread.postMessage(work);
+    });
+};
+const workers = Array.from({ length: harts }, worker);
+const native = async (count: number): Promise<number> => {
+  const began = performance.now();
+  await Promise.all(workers.slice(0, count).map((work) => work(8_000_000)));
+  return performance.now() - began;
+};
+
 const one = await machine(1);
 const all = await machine(harts);
-const times: [number, number][] = [];
+const times: number[][] = [];
 for (let round = -3; round < rounds; round++) {
-  const pair: [number, number] = [await one(), await all()];
-  if (round >= 0) times.push(pair);
+  const row = [await one(), await all(), await native(1), await native(harts)];
+  if (round >= 0) times.push(row);
 }
-const sorted = (index: 0 | 1): number[] => times.map((pair) => pair[index]).sort((a, b) => a - b);
-const [single, several] = [sorted(0), sorted(1)];
-const middle = rounds >> 1;
-const ratio = (index: number): string =>
+const sorted = (index: number): number[] => times.map((row) => row[index] as number).sort((a, b) => a - b);
+const columns = [0, 1, 2, 3].map(sorted) as [number[], number[], number[], number[]];
+const gain = (single: number[], several: number[], index: number): string =>
   ((harts * (single[index] as number)) / (several[index] as number)).toFixed(2);
-console.log(`one hart     ${single.map((ms) => ms.toFixed(0)).join(" ")} ms`);
-console.log(`${harts} harts      ${several.map((ms) => ms.toFixed(0)).join(" ")} ms`);
-console.log(`throughput   ${ratio(middle)} by medians, ${ratio(0)} by the fastest rounds`);
+const names = ["one hart", `${harts} harts`, "one thread", `${harts} threads`];
+columns.forEach((column, index) => {
+  console.log(`${(names[index] as string).padEnd(12)} ${column.map((ms) => ms.toFixed(0)).join(" ")} ms`);
+});
+const [a, b, c, d] = columns;
+for (const [name, index] of [
+  ["medians", rounds >> 1],
+  ["fastest rounds", 0],
+] as const) {
+  console.log(`throughput by ${name}: harts ${gain(a, b, index)}, threads of the host ${gain(c, d, index)}`);
+}
 process.exit();
