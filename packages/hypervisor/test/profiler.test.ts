@@ -61,7 +61,7 @@ describe("what is sampled", () => {
 
   test("an interpreted guest and several harts as well", async () => {
     await using vm = await machine({ cpu: riscv64({ translationThreshold: 0 }), harts: 2 });
-    const profile = await profileOf(vm, 500);
+    const profile = await profileOf(vm, 2000);
     expect(profile.top(1)[0]?.name).toBe("much");
     expect(profile.folded()).toMatch(/^hart_0;kernel;_start;both;much \d+$/m);
   });
@@ -76,7 +76,7 @@ describe("what is sampled", () => {
     const program = SPLIT.slice(0, SPLIT.indexOf("__attribute__((naked")) + entry;
     const { bytes } = compile(program, ["-O1", "-fno-omit-frame-pointer", "-march=rv64gc"], KERNEL);
     await using vm = await machine({ kernel: bytes });
-    const profile = await profileOf(vm, 400);
+    const profile = await profileOf(vm, 2000);
     expect(profile.folded()).toMatch(/^user_1;user;both;much \d+$/m);
     expect(profile.top(1)[0]).toMatchObject({ name: "much", part: "user" });
   });
@@ -86,7 +86,7 @@ describe("what is sampled", () => {
     const names = new Map([...readSymbols(split.bytes)].map(({ name, address }) => [name, address]));
     const text = `${names.get("much")?.toString(16)} T renamed\n${names.get("little")?.toString(16)} T small\n`;
     const profiler = vm.profile({ symbols: [readSymbols(new TextEncoder().encode(text))] });
-    await vm.run({ signal: AbortSignal.timeout(300) });
+    await vm.run({ signal: AbortSignal.timeout(2000) });
     expect(profiler.stop().top(1)[0]?.name).toBe("renamed");
     await using other = await machine({ kernel: kernelOf("1: j 1b") });
     expect((await profileOf(other, 200)).folded()).toMatch(/^kernel;\[physical\] \d+\n$/);
@@ -94,7 +94,7 @@ describe("what is sampled", () => {
 
   test("a machine that sleeps takes no time", async () => {
     await using vm = await machine({ kernel: kernelOf("1: wfi; j 1b") });
-    const profile = await profileOf(vm, 400);
+    const profile = await profileOf(vm, 2000);
     expect(profile.milliseconds).toBeLessThan(100);
     const { samples, nodes } = profile.cpuprofile();
     const idle = nodes.find(({ callFrame }) => callFrame.functionName === "(idle)");
@@ -154,7 +154,7 @@ describe("what it does to the guest", () => {
       .balign 4
       trap: ${sbi.shutdown}`);
     await using vm = await machine({ kernel: wild });
-    const profile = await profileOf(vm, 400);
+    const profile = await profileOf(vm, 2000);
     expect(profile.samples).toBeGreaterThan(20);
     expect(profile.folded()).toMatch(/^(kernel;(\[\w+\];?)+ \d+\n)+$/);
   });
@@ -246,7 +246,7 @@ describe("slices", () => {
 describe("formats", () => {
   test("a .cpuprofile has what the engine's own profiler writes", async () => {
     await using vm = await machine();
-    const profile = (await profileOf(vm, 400)).cpuprofile();
+    const profile = (await profileOf(vm, 2000)).cpuprofile();
     const session = new Session();
     session.connect();
     await session.post("Profiler.enable");

@@ -39,3 +39,4 @@ export {
   TLB_ENTRIES,
   Tlb,
 } from "./state.ts";
+export { PROBE } from "./walker.ts";

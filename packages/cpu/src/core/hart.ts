@@ -1,5 +1,5 @@
 import type { SnapshotState, VmExit } from "@isomorph/interface";
-import { Access } from "@isomorph/mmu";
+import { Access, PROBE } from "@isomorph/mmu";
 import { hartCounters, regionInstructions } from "../counters.ts";
 import { csrName, prepareSupervisor, resetCsrs } from "../csr/index.ts";
 import { Exit } from "../interpreter/semantics.ts";
@@ -86,8 +86,16 @@ export class CoreHart implements Hart {
       const exit = this.#get32(State.EXIT);
       if (exit !== Exit.HOT_BLOCK) return EXITS[exit] ?? "budget";
       this.#hotBlocks++;
-      translator.translate(this.#get32(State.HOT_BLOCK));
+      translator.translate(this.#get32(State.HOT_BLOCK), this.#nextPage());
     }
+  }
+
+  /** Host address of the page that follows that of the program counter, if it may be executed; changes nothing. */
+  #nextPage(): number | undefined {
+    const next = BigInt.asIntN(64, (this.pc & -4096n) + 4096n);
+    const host = this.#core.host(this.#state, next, 1, Access.FETCH | PROBE) >>> 0;
+    this.#put32(State.FAULT, 0);
+    return host === 0 ? undefined : host;
   }
 
   /** Event counters since the hart was made. */

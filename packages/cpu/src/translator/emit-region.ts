@@ -1,19 +1,21 @@
 import type { Code, I32, I64, Label, Var } from "@isomorph/wasm";
 import { sharedMemory } from "../core/atomic-memory.ts";
+import { fetchTlbEntry, fetchTlbHit, fetchTlbHost } from "../core/soft-tlb.ts";
 import { State } from "../state.ts";
 import { Mailbox } from "../threads/layout.ts";
 import { REGION_PARAMS, Unwind } from "./chain.ts";
-import type { Block, Region } from "./region.ts";
+import { type Block, hostOf, type Pages, type Region } from "./region.ts";
 import { type RegisterFlow, registerFlow } from "./registers.ts";
 import {
   EXIT_OFFSET_BITS,
-  pageOf,
   type RegionFunctions,
   type RegionVars,
   exitSite as siteOf,
   TranslatorSemantics,
 } from "./semantics.ts";
 import { type Item, structure, successorsOf } from "./structure.ts";
+
+const PAGE_SIZE = 4096;
 
 /**
  * Emits the function of a region. Guest registers are variables: loaded when a block that needs them is entered from
@@ -27,6 +29,7 @@ export function emitRegion(code: Code, region: Region, functions: RegionFunction
     if (((region.used >>> register) & 1) !== 0) x[register] = code.var("i64");
   }
   const vars: RegionVars = {
+    page: region.pages.first,
     state,
     delta,
     remaining,
@@ -50,6 +53,9 @@ class RegionEmitter {
   readonly #vars: RegionVars;
   /** Host address of the region's page. */
   readonly #page: number;
+  readonly #pages: Pages;
+  /** 1 when the guest's next page is known to be the region's second one. */
+  readonly #secondIsSure: Var<"i32">;
   readonly #functions: RegionFunctions;
   readonly #registers: RegisterFlow;
   /** For each block, the most instructions from its start to the next check of the budget. */
@@ -68,7 +74,9 @@ class RegionEmitter {
     blocks.forEach(({ start }, index) => {
       this.#indexOf.set(start, index);
     });
-    this.#page = pageOf((blocks[0] as Block).start);
+    this.#pages = region.pages;
+    this.#page = region.pages.first;
+    this.#secondIsSure = code.var("i32");
     this.#vars = vars;
     this.#functions = functions;
     const successors = successorsOf(blocks);
@@ -81,6 +89,10 @@ class RegionEmitter {
     const code = this.#code;
     const items = this.#items;
     if (items[0]?.kind !== "loop") this.#checkBudgetAtEntry();
+    if (this.#needsSecond((this.#blocks[0] as Block).start)) {
+      code.if(this.#secondIsElsewhere(), () => this.#leaveAtEntry());
+      this.#secondIsSure.set(code.i32.const(1));
+    }
     this.#load(this.#registers.live[0] as number);
     code.block((bail) => {
       this.#bail = bail;
@@ -153,16 +165,19 @@ class RegionEmitter {
 
   /** Leaves before anything is loaded if the budget may not last until the next check. */
   #checkBudgetAtEntry(): void {
+    this.#code.if(this.#mayNotLast(0), () => this.#leaveAtEntry());
+  }
+
+  /** Leaves to the interpreter before anything was done. */
+  #leaveAtEntry(): void {
     const code = this.#code;
     const { i32, i64 } = code;
     const { state, delta, remaining } = this.#vars;
-    code.if(this.#mayNotLast(0), () => {
-      const pc = code.let64(i64.add(delta.get(), (this.#blocks[0] as Block).start));
-      i64.store(state.get(), pc.get(), State.PC);
-      i32.store(state.get(), 0, State.FAULT);
-      i32.store(state.get(), 0, State.BAILED_REGION);
-      code.return(i32.or(remaining.get(), Unwind.INTERPRET));
-    });
+    const pc = code.let64(i64.add(delta.get(), (this.#blocks[0] as Block).start));
+    i64.store(state.get(), pc.get(), State.PC);
+    i32.store(state.get(), 0, State.FAULT);
+    i32.store(state.get(), 0, State.BAILED_REGION);
+    code.return(i32.or(remaining.get(), Unwind.INTERPRET));
   }
 
   /** The same at a block in the region. */
@@ -221,11 +236,70 @@ class RegionEmitter {
     const semantics = this.#semantics as TranslatorSemantics;
     semantics.emitBlock(block.instructions, this.#registers.dirty[index] as number);
     if (!block.fallsThrough || block.isCall) return;
-    if (this.#blocks[index + 1]?.start !== block.end) this.#goto(block.end);
+    this.#enterSecond(block.end);
+    if (this.#blocks[index + 1]?.start !== block.end) this.#goOn(block.end);
   }
 
+  /** Whether the page of an address is known where the current block is. */
   #isInPage(target: number): boolean {
-    return (target ^ (this.#blocks[0] as Block).start) >>> 12 === 0;
+    const offset = target - this.#page;
+    if (offset >= 0 && offset < PAGE_SIZE) return true;
+    const { start } = this.#blocks[this.#block] as Block;
+    return (
+      this.#pages.second !== undefined && this.#needsSecond(start) && offset >= 0 && offset < 2 * PAGE_SIZE
+    );
+  }
+
+  /** Whether the block at an address is in the second page, or begins with an instruction that reaches into it. */
+  #needsSecond(start: number): boolean {
+    if (this.#pages.second === undefined) return false;
+    const offset = start - this.#page;
+    if (offset >= PAGE_SIZE) return offset < 2 * PAGE_SIZE;
+    if (offset !== PAGE_SIZE - 2) return false;
+    const index = this.#indexOf.get(start);
+    return index !== undefined && (this.#blocks[index] as Block).end > this.#page + PAGE_SIZE;
+  }
+
+  /** Whether the guest's next page is not, or not for sure, the region's second one. */
+  #secondIsElsewhere(): I32 {
+    const code = this.#code;
+    const { i32 } = code;
+    const { state } = this.#vars;
+    const next = code.let64(this.#guest(this.#page + PAGE_SIZE));
+    const entry = code.let32(fetchTlbEntry(code, state, next));
+    const isHit = code.let32(fetchTlbHit(code, entry, next, state));
+    const isSecond = i32.eq(fetchTlbHost(code, entry, next), (this.#pages.second as number) | 0);
+    return i32.eqz(i32.and(isSecond, isHit.get()));
+  }
+
+  /** Before control goes on at an address: makes sure of the second page if that is there. */
+  #enterSecond(target: number): void {
+    const code = this.#code;
+    const { i32 } = code;
+    if (!this.#indexOf.has(target) || !this.#needsSecond(target)) return;
+    if (this.#needsSecond((this.#blocks[this.#block] as Block).start)) return;
+    code.if(i32.eqz(this.#secondIsSure.get()), () => {
+      code.if(
+        code.scope(() => this.#secondIsElsewhere()),
+        () => this.#leaveByAddress(target),
+      );
+      this.#secondIsSure.set(i32.const(1));
+    });
+  }
+
+  /** Guest minus host address in the page of an address. */
+  #deltaOf(target: number): I64 {
+    const shift = target - hostOf(this.#pages, target);
+    const { delta } = this.#vars;
+    return shift === 0 ? delta.get() : this.#code.i64.add(delta.get(), shift);
+  }
+
+  /** Leaves the region for an address, by the guest's. */
+  #leaveByAddress(target: number): void {
+    const { state, remaining, returnTo, depth } = this.#vars;
+    this.#spill();
+    const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
+    this.#functions.chain(this.#code, [...from, this.#guest(target)]);
   }
 
   #guest(host: number): I64 {
@@ -241,12 +315,18 @@ class RegionEmitter {
   /** Goes on at a host address with all registers stored. */
   #chain(target: number): void {
     const code = this.#code;
-    const { state, delta, remaining, returnTo, depth } = this.#vars;
+    const { state, remaining, returnTo, depth } = this.#vars;
     if (this.#isInPage(target)) {
       if (this.#functions.tailCalls) {
         const index = this.#translationOf(target);
         code.if(code.i32.gtS(index.get(), 0), () => {
-          const from = [state.get(), delta.get(), remaining.get(), returnTo.get(), depth.get()] as const;
+          const from = [
+            state.get(),
+            this.#deltaOf(target),
+            remaining.get(),
+            returnTo.get(),
+            depth.get(),
+          ] as const;
           code.returnCallIndirect(this.#functions.region, from, index.get());
         });
       }
@@ -265,6 +345,11 @@ class RegionEmitter {
   }
 
   #goto(target: number): void {
+    this.#enterSecond(target);
+    this.#goOn(target);
+  }
+
+  #goOn(target: number): void {
     const label = this.#targets.get(target);
     if (label === undefined) this.#leave(target);
     else this.#code.br(label);
@@ -272,14 +357,16 @@ class RegionEmitter {
 
   #branchIf(condition: I32, target: number): void {
     const label = this.#targets.get(target);
-    if (label === undefined) this.#code.if(condition, () => this.#leave(target));
-    else this.#code.brIf(label, condition);
+    const isPlain =
+      !this.#needsSecond(target) || this.#needsSecond((this.#blocks[this.#block] as Block).start);
+    if (label !== undefined && isPlain) this.#code.brIf(label, condition);
+    else this.#code.if(condition, () => this.#goto(target));
   }
 
   #call(target: number): void {
     const code = this.#code;
     const { i32 } = code;
-    const { state, delta, remaining, depth } = this.#vars;
+    const { state, remaining, depth } = this.#vars;
     this.#spill();
     code.if(i32.eqz(depth.get()), () => this.#chain(target));
     if (this.#isInPage(target)) {
@@ -287,7 +374,7 @@ class RegionEmitter {
       code.if(i32.leS(index.get(), 0), () => this.#leaveTo(target));
       const args = [
         state.get(),
-        delta.get(),
+        this.#deltaOf(target),
         remaining.get(),
         this.#returnAddress(),
         i32.sub(depth.get(), 1),
@@ -308,7 +395,9 @@ class RegionEmitter {
   /** The table index of the translation at a host address; 0 or less where there is none. */
   #translationOf(host: number): Var<"i32"> {
     const { i32 } = this.#code;
-    return this.#code.let32(i32.load16S(i32.const(0), this.#functions.entryAddress(host)));
+    return this.#code.let32(
+      i32.load16S(i32.const(0), this.#functions.entryAddress(hostOf(this.#pages, host))),
+    );
   }
 
   /** Returns to the interpreter, which goes on at a host address. */
@@ -358,8 +447,9 @@ class RegionEmitter {
     }
     this.#load(this.#registers.live[next] as number);
     (this.#semantics as TranslatorSemantics).dirty = 0;
+    this.#enterSecond(end);
     if (!this.#loopHeaders.has(next)) this.#checkBudget(next);
-    if (next !== this.#block + 1) this.#goto(end);
+    if (next !== this.#block + 1) this.#goOn(end);
   }
 
   #return(pc: Var<"i64">): void {

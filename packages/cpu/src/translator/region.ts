@@ -8,7 +8,7 @@ export interface DecodedInstruction {
   readonly instruction: Instruction;
   /** The 32-bit word, expanded. */
   readonly word: number;
-  /** Host address. */
+  /** Host address; in a second page, as if that followed the first one: see {@link Pages}. */
   readonly address: number;
   /** Bytes, 2 or 4. */
   readonly length: number;
@@ -22,10 +22,10 @@ export interface DecodedInstruction {
 /** A run of instructions that is entered at its start only. */
 export interface Block {
   readonly start: number;
-  /** Host address after the last instruction. */
+  /** Address after the last instruction. */
   readonly end: number;
   readonly instructions: readonly DecodedInstruction[];
-  /** Host address of the static target of the branch or jump at the end, if there is one; not that of a call. */
+  /** Address of the static target of the branch or jump at the end, if there is one; not that of a call. */
   readonly target: number | undefined;
   /** Whether control can reach `end`; after a call, when it returns. */
   readonly fallsThrough: boolean;
@@ -36,8 +36,10 @@ export interface Block {
   readonly written: number;
 }
 
-/** What is translated as one function: blocks of one page, the entry first. */
+/** What is translated as one function: blocks of a page and the one that follows it, the entry first. */
 export interface Region {
+  /** The second page is there only if there are blocks in it. */
+  readonly pages: Pages;
   readonly blocks: readonly Block[];
   /** Integer registers read or written, as a bit set. */
   readonly used: number;
@@ -45,22 +47,43 @@ export interface Region {
   readonly usesFloat: boolean;
 }
 
-const PAGE_MASK = -4096;
+const PAGE_SIZE = 4096;
 const MAX_INSTRUCTIONS = 256;
 
-/** Reads one instruction of guest code. */
-export type ReadInstruction = (address: number) => DecodedInstruction | undefined;
+/** Reads guest code. */
+export interface CodeReader {
+  /** The 16 bits at an even host address. */
+  readonly parcel: (host: number) => number;
+  /** What a compressed instruction stands for. */
+  readonly expand: (parcel: number) => number;
+}
 
-/** Reads instructions from host memory; none crosses its page. */
-export function instructionReader(view: DataView, expansionTable: number): ReadInstruction {
-  return (address) => {
-    const half = view.getUint16(address, true);
-    if ((half & 3) !== 3) {
-      return decoded(view.getUint32(expansionTable + half * 4, true), address, 2);
-    }
-    if ((address & 4095) === 4094) return undefined;
-    return decoded(view.getUint32(address, true), address, 4);
+/** Reads guest code from the machine's memory. */
+export function codeReader(view: DataView, expansionTable: number): CodeReader {
+  return {
+    parcel: (host) => view.getUint16(host, true),
+    expand: (parcel) => view.getUint32(expansionTable + parcel * 4, true),
   };
+}
+
+/** Host addresses of the page of an entry and of the page that follows it for the guest, if that is known. */
+export interface Pages {
+  readonly first: number;
+  readonly second: number | undefined;
+}
+
+/** The host address of a place that is given by its address in the run of both pages from the first one on. */
+export function hostOf({ first, second }: Pages, address: number): number {
+  return second === undefined || address - first < PAGE_SIZE ? address : address - first - PAGE_SIZE + second;
+}
+
+/** The instruction at a place of a region. */
+function readInstruction(reader: CodeReader, pages: Pages, address: number): DecodedInstruction | undefined {
+  const low = reader.parcel(hostOf(pages, address));
+  if ((low & 3) !== 3) return decoded(reader.expand(low), address, 2);
+  const end = address + 2 - pages.first;
+  if (end === (pages.second === undefined ? PAGE_SIZE : 2 * PAGE_SIZE)) return undefined;
+  return decoded(low | (reader.parcel(hostOf(pages, address + 2)) << 16), address, 4);
 }
 
 function decoded(word: number, address: number, length: number): DecodedInstruction | undefined {
@@ -82,29 +105,39 @@ function decoded(word: number, address: number, length: number): DecodedInstruct
   };
 }
 
-const PARCELS = 2048;
-/** The page under way, by parcel: instructions that begin there, and whether a block does. */
-const found: (DecodedInstruction | undefined)[] = new Array(PARCELS).fill(undefined);
-const leads = new Uint8Array(PARCELS);
+const PAGE_PARCELS = PAGE_SIZE / 2;
+/** The pages under way, by parcel: instructions that begin there, and whether a block does. */
+const found: (DecodedInstruction | undefined)[] = new Array(2 * PAGE_PARCELS).fill(undefined);
+const leads = new Uint8Array(2 * PAGE_PARCELS);
 
 /**
- * Collects the code of its page that is reachable from `entry` by static control flow. It stops
- * before instructions that only the interpreter executes. Undefined when the very first is one of them.
+ * Collects the code of its page, and of the page after that where it is known, that is reachable from `entry` by static
+ * control flow. It stops before instructions that only the interpreter executes. Undefined when the very first is one of
+ * them.
  */
-export function discoverRegion(read: ReadInstruction, entry: number): Region | undefined {
-  const page = entry & PAGE_MASK;
-  const first = (entry & ~PAGE_MASK) >>> 1;
+export function discoverRegion(
+  reader: CodeReader,
+  entry: number,
+  secondPage: number | undefined,
+): Region | undefined {
+  const pages: Pages = { first: entry - (entry & (PAGE_SIZE - 1)), second: secondPage };
+  const start = pages.first;
+  const parcels = secondPage === undefined ? PAGE_PARCELS : 2 * PAGE_PARCELS;
+  const first = (entry - start) >>> 1;
   found.fill(undefined);
   leads.fill(0);
   leads[first] = 1;
+  // An instruction across the boundary needs both pages: it leads what does.
+  leads[PAGE_PARCELS] = 1;
+  leads[PAGE_PARCELS - 1] = 1;
   const work = [first];
   let size = 0;
   let lowest = first;
   let last = first;
   while (work.length > 0) {
     let parcel = work.pop() as number;
-    while (parcel < PARCELS && found[parcel] === undefined && size < MAX_INSTRUCTIONS) {
-      const next = read((page + parcel * 2) >>> 0);
+    while (parcel < parcels && found[parcel] === undefined && size < MAX_INSTRUCTIONS) {
+      const next = readInstruction(reader, pages, start + parcel * 2);
       if (next === undefined || !isTranslatable(next)) break;
       found[parcel] = next;
       size++;
@@ -113,21 +146,23 @@ export function discoverRegion(read: ReadInstruction, entry: number): Region | u
       parcel += next.length >>> 1;
       if (transfer === undefined) continue;
       const target = targetOf(next);
-      if (target !== undefined && ((target ^ page) & PAGE_MASK) === 0) {
-        const at = (target & ~PAGE_MASK) >>> 1;
+      if (target !== undefined && target >= start && target < start + parcels * 2) {
+        const at = (target - start) >>> 1;
         if (at < lowest) lowest = at;
         leads[at] = 1;
         work.push(at);
       }
-      if (parcel < PARCELS) leads[parcel] = 1;
+      if (parcel < parcels) leads[parcel] = 1;
       if (!RETURNS_HERE.has(transfer)) break;
     }
   }
-  return size === 0 ? undefined : assemble(first, lowest, last);
+  if (size === 0) return undefined;
+  const isLong = last >= PAGE_PARCELS || (last === PAGE_PARCELS - 1 && found[last]?.length === 4);
+  return assemble(isLong ? pages : { first: start, second: undefined }, first, lowest, last);
 }
 
 /** Cuts the instructions that were found, from parcel `lowest` to `last`, into blocks; the one at `first` is the entry. */
-function assemble(first: number, lowest: number, last: number): Region {
+function assemble(pages: Pages, first: number, lowest: number, last: number): Region {
   const blocks: Block[] = [];
   let used = 0;
   let usesFloat = false;
@@ -154,7 +189,7 @@ function assemble(first: number, lowest: number, last: number): Region {
     const { transfer } = end;
     const isCall = transfer === "call" || transfer === "indirect-call";
     const start = (instructions[0] as DecodedInstruction).address;
-    const isEntry = (start & ~PAGE_MASK) >>> 1 === first;
+    const isEntry = (start - pages.first) >>> 1 === first;
     blocks[isEntry ? "unshift" : "push"]({
       start,
       end: end.address + end.length,
@@ -167,7 +202,7 @@ function assemble(first: number, lowest: number, last: number): Region {
     });
     used |= exposed | written;
   }
-  return { blocks, used, usesFloat };
+  return { pages, blocks, used, usesFloat };
 }
 
 /** What an instruction that transfers control does. */

@@ -13,6 +13,8 @@ import { type DecodedInstruction, writesCsr } from "./region.ts";
 
 /** What a region's function works on. */
 export interface RegionVars {
+  /** Host address of the region's first page. */
+  readonly page: number;
   readonly state: Var<"i32">;
   readonly delta: Var<"i64">;
   readonly remaining: Var<"i32">;
@@ -52,14 +54,14 @@ export interface RegionFunctions {
 }
 
 /**
- * A place at which a region may be left for the interpreter, in one number: the distance from the page's start to the
- * instruction to be interpreted (13 bits: it may be the first one after the page), and above it the number of
+ * A place at which a region may be left for the interpreter, in one number: the distance from the first page's start to the
+ * instruction to be interpreted (14 bits: it may be the first one after the second page), and above it the number of
  * instructions that were taken off `remaining` and not executed.
  */
 export function exitSite(page: number, host: number, notExecuted: number): number {
   return (host - page) | (notExecuted << EXIT_OFFSET_BITS);
 }
-export const EXIT_OFFSET_BITS = 13;
+export const EXIT_OFFSET_BITS = 14;
 
 /** Where control goes: the structure of the region decides. */
 export interface RegionFlow {
@@ -194,8 +196,7 @@ export class TranslatorSemantics extends Semantics {
 
   /** Leaves so that the interpreter executes the current instruction, if the condition on the stack holds. */
   #bailIf(condition: I32): void {
-    const { address } = this.#decoded;
-    this.#leaveIf(condition, exitSite(pageOf(address), address, this.#left));
+    this.#leaveIf(condition, exitSite(this.#vars.page, this.#decoded.address, this.#left));
   }
 
   /** What is to be known at the exit is set before it is known whether it is taken: that costs translated code nothing. */
@@ -441,7 +442,7 @@ export class TranslatorSemantics extends Semantics {
     this.#floatChecked = false;
     // An interrupt may have become possible.
     const { address: here, length } = this.#decoded;
-    this.#leaveIf(this.state32(State.ATTENTION), exitSite(pageOf(here), here + length, this.#left - 1));
+    this.#leaveIf(this.state32(State.ATTENTION), exitSite(this.#vars.page, here + length, this.#left - 1));
   }
 
   // Instructions of these kinds end a region before they are reached.
@@ -473,9 +474,4 @@ export class TranslatorSemantics extends Semantics {
   #refuse(): never {
     throw new TypeError(`${this.#decoded.instruction.name} is not translated`);
   }
-}
-
-/** The host address of the page of a host address. */
-export function pageOf(host: number): number {
-  return (host & -4096) >>> 0;
 }

@@ -14,7 +14,7 @@ import { CHAIN_PARAMS, REGION_PARAMS } from "./chain.ts";
 import { type CodeMap, CodeMapView } from "./code-map.ts";
 import { type CodePages, localCodePages } from "./code-pages.ts";
 import { emitRegion } from "./emit-region.ts";
-import { discoverRegion, instructionReader, type ReadInstruction, type Region } from "./region.ts";
+import { type CodeReader, codeReader, discoverRegion, type Region } from "./region.ts";
 import type { CsrAccessFunctions, RegionFunctions } from "./semantics.ts";
 
 export interface TranslatorOptions {
@@ -33,12 +33,13 @@ export interface TranslatorOptions {
 interface Translation {
   readonly index: number;
   readonly entry: number;
-  /** Host addresses of the code it was made from: all lie in one page. */
-  readonly start: number;
-  readonly end: number;
+  /** Host addresses of the code it was made from, for each of its pages. */
+  readonly ranges: readonly { readonly start: number; readonly end: number }[];
+  readonly secondPage: number | undefined;
   readonly instructions: number;
 }
 
+const PAGE_SIZE = 4096;
 /** Hot blocks that are compiled together at once: a module costs as much as some ten functions in it. */
 const BATCH = 24;
 /** Calls of {@link Translator.flush} that fewer blocks wait for company. */
@@ -54,18 +55,19 @@ const MAX_MISSES = 256;
 export class Translator {
   readonly #options: TranslatorOptions;
   readonly #map: CodeMapView;
-  readonly #read: ReadInstruction;
+  readonly #reader: CodeReader;
   readonly #codePages: CodePages;
   readonly #code = new Code();
   /** Translations by page number of the host address. */
-  readonly #pages = new Map<number, Translation[]>();
+  readonly #pages = new Map<number, Set<Translation>>();
   readonly #byEntry = new Map<number, Translation>();
   /** Pages that are written too often beside their code: writes so far. */
   readonly #misses = new Map<number, number>();
   /** Entries of regions that are to do accesses themselves that miss the TLB. */
   readonly #patient = new Set<number>();
   readonly #free: number[] = [];
-  #pending: number[] = [];
+  /** What was asked for: second pages by entry. */
+  readonly #pending = new Map<number, number | undefined>();
   /** Calls of {@link flush} since the oldest of {@link #pending} was asked for. */
   #waited = 0;
   /** Guest instructions in all translations. */
@@ -86,22 +88,27 @@ export class Translator {
     const { codePages } = options;
     const { buffer } = options.memory.memory;
     this.#map = new CodeMapView(options.codeMap, options.harts, buffer);
-    const read = instructionReader(new DataView(buffer), options.expansionTable);
+    const reader = codeReader(new DataView(buffer), options.expansionTable);
     this.#codePages = codePages ?? localCodePages(options.memory, options.core);
-    this.#read =
+    this.#reader =
       codePages === undefined
-        ? read
-        : (address) => {
-            codePages.read(address >>> 12);
-            return read(address);
+        ? reader
+        : {
+            ...reader,
+            parcel: (host) => {
+              codePages.read(host >>> 12);
+              return reader.parcel(host);
+            },
           };
   }
 
   /**
    * Asks for the translation of the code at a host address; for a patient one if the address is odd; for more room in the
    * code map if it is 0. It is made when a batch is full or has waited long enough.
+   *
+   * @param secondPage - Host address of the page that follows for the guest, if that is known.
    */
-  translate(request: number): void {
+  translate(request: number, secondPage: number | undefined): void {
     if (request === 0) {
       this.#startOver();
       return;
@@ -110,20 +117,29 @@ export class Translator {
     if (request !== host) {
       if (this.#patient.has(host)) return;
       this.#patient.add(host);
-      this.#dropOne(host);
+      const translation = this.#byEntry.get(host);
+      if (translation !== undefined) {
+        this.#remove(translation);
+        this.#ask(host, translation.secondPage);
+      }
+      return;
     }
     const known = this.#byEntry.get(host);
     if (known !== undefined) {
       this.#publish(known);
       return;
     }
-    this.#pending.push(host);
-    if (this.#pending.length >= BATCH) this.#translatePending();
+    this.#ask(host, secondPage);
+  }
+
+  #ask(host: number, secondPage: number | undefined): void {
+    this.#pending.set(host, secondPage);
+    if (this.#pending.size >= BATCH) this.#translatePending();
   }
 
   /** To be called now and then while the guest runs: translates what has waited. */
   flush(): void {
-    if (this.#pending.length > 0 && ++this.#waited >= PATIENCE) this.#translatePending();
+    if (this.#pending.size > 0 && ++this.#waited >= PATIENCE) this.#translatePending();
   }
 
   #translatePending(): void {
@@ -134,16 +150,19 @@ export class Translator {
 
   #discoverAndInstall(): void {
     this.#waited = 0;
-    const pending = new Set(this.#pending);
-    this.#pending = [];
-    if (this.#byEntry.size + pending.size > MAX_REGIONS || this.#instructions > MAX_INSTRUCTIONS) {
+    const pending = [...this.#pending];
+    this.#pending.clear();
+    if (this.#byEntry.size + pending.length > MAX_REGIONS || this.#instructions > MAX_INSTRUCTIONS) {
       this.#dropAll();
     }
     const regions: { entry: number; region: Region }[] = [];
-    for (const entry of pending) {
+    for (const [entry, next] of pending) {
       if (this.#isData(entry >>> 12) || this.#byEntry.has(entry)) continue;
-      const region = discoverRegion(this.#read, entry);
-      if (region !== undefined && this.#map.ensureTable(entry)) regions.push({ entry, region });
+      const second = next === undefined || this.#isData(next >>> 12) ? undefined : next;
+      const region = discoverRegion(this.#reader, entry, second);
+      if (region === undefined || !this.#map.ensureTable(entry)) continue;
+      if (region.pages.second !== undefined && !this.#map.ensureTable(region.pages.second)) continue;
+      regions.push({ entry, region });
     }
     if (regions.length === 0) return;
     this.#install(regions);
@@ -170,10 +189,14 @@ export class Translator {
       module.defineFrom(target, this.#code);
       const index = this.#free.pop() ?? table.grow(1);
       module.element(index, [target]);
-      const start = Math.min(...region.blocks.map((block) => block.start));
-      const end = Math.max(...region.blocks.map((block) => block.end));
       const instructions = region.blocks.reduce((n, b) => n + b.instructions.length, 0);
-      installed.push({ index, entry, start, end, instructions });
+      installed.push({
+        index,
+        entry,
+        ranges: rangesOf(region),
+        secondPage: region.pages.second,
+        instructions,
+      });
     }
     const bytes = module.toBytes();
     const imports = {
@@ -187,13 +210,15 @@ export class Translator {
   }
 
   #register(translation: Translation): void {
-    const page = translation.entry >>> 12;
-    const others = this.#pages.get(page);
-    if (others === undefined) {
-      this.#pages.set(page, [translation]);
-      this.#codePages.protect(page);
-    } else {
-      others.push(translation);
+    for (const { start } of translation.ranges) {
+      const page = start >>> 12;
+      const others = this.#pages.get(page);
+      if (others === undefined) {
+        this.#pages.set(page, new Set([translation]));
+        this.#codePages.protect(page);
+      } else {
+        others.add(translation);
+      }
     }
     this.#byEntry.set(translation.entry, translation);
     this.#instructions += translation.instructions;
@@ -221,15 +246,22 @@ export class Translator {
       this.#codePages.release(page);
       return;
     }
-    const hit = translations.some(({ start, end }) => start < last && end > first);
-    if (!hit) {
+    if (
+      ![...translations].some(({ ranges }) => ranges.some(({ start, end }) => start < last && end > first))
+    ) {
       const misses = (this.#misses.get(page) ?? 0) + 1;
       this.#misses.set(page, misses);
       if (misses < MAX_MISSES) return;
     }
-    for (const translation of translations) this.#drop(translation);
+    for (const translation of [...translations]) this.#remove(translation);
     this.#pages.delete(page);
     this.#codePages.release(page);
+  }
+
+  /** Drops a translation; its pages stay known as pages of code. */
+  #remove(translation: Translation): void {
+    for (const { start } of translation.ranges) this.#pages.get(start >>> 12)?.delete(translation);
+    this.#drop(translation);
   }
 
   #drop(translation: Translation): void {
@@ -243,19 +275,9 @@ export class Translator {
     this.#counters.regions--;
   }
 
-  #dropOne(entry: number): void {
-    const translation = this.#byEntry.get(entry);
-    const others = this.#pages.get(entry >>> 12);
-    if (translation === undefined || others === undefined) return;
-    others.splice(others.indexOf(translation), 1);
-    this.#drop(translation);
-  }
-
   #dropAll(): void {
-    for (const [page, translations] of this.#pages) {
-      for (const translation of translations) this.#drop(translation);
-      this.#codePages.release(page);
-    }
+    for (const translation of this.#byEntry.values()) this.#drop(translation);
+    for (const page of this.#pages.keys()) this.#codePages.release(page);
     this.#pages.clear();
     this.#misses.clear();
     this.#patient.clear();
@@ -263,7 +285,7 @@ export class Translator {
 
   /** Forgets all translations and counts. */
   #startOver(): void {
-    this.#pending = [];
+    this.#pending.clear();
     this.#dropAll();
     this.#map.clear();
   }
@@ -273,9 +295,19 @@ export class Translator {
   }
 
   close(): void {
-    this.#pending = [];
+    this.#pending.clear();
     this.#dropAll();
   }
+}
+
+/** Where a region's code lies in the host's memory, in each of its pages. */
+function rangesOf({ blocks, pages }: Region): { start: number; end: number }[] {
+  const boundary = pages.first + PAGE_SIZE;
+  const start = Math.min(...blocks.map((block) => block.start));
+  const end = Math.max(...blocks.map((block) => block.end));
+  if (pages.second === undefined) return [{ start, end }];
+  const inSecond = { start: pages.second, end: pages.second + end - boundary };
+  return start < boundary ? [{ start, end: boundary }, inSecond] : [inSecond];
 }
 
 /** Imports the memory and the functions of the core module that regions use. */
