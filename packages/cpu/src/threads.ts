@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-export { ringDoorbell } from "./threads/calls.ts";
+export { type CallRoutines, ringDoorbell } from "./threads/calls.ts";
 export type { HartChannel } from "./threads/channel.ts";
 export { HartThread } from "./threads/hart-thread.ts";
 export { Activity, Control, Mail, Mailbox } from "./threads/layout.ts";
