@@ -1,5 +1,5 @@
 import type { ByteSink } from "./bytes.ts";
-import { type F32, type F64, type I32, type I64, TOKEN, type Value } from "./types.ts";
+import { type F32, type F64, type I32, type I64, TOKEN, type Value, type Vector } from "./types.ts";
 
 /** The floating-point types. */
 export type Float = "f32" | "f64";
@@ -9,9 +9,11 @@ export class FloatOps<T extends Float> {
   readonly #sink: ByteSink;
   readonly #compare: number;
   readonly #arithmetic: number;
+  readonly #wide: boolean;
 
   constructor(sink: ByteSink, type: T) {
     this.#sink = sink;
+    this.#wide = type === "f64";
     this.#compare = type === "f64" ? 0x61 : 0x5b;
     this.#arithmetic = type === "f64" ? 0x99 : 0x8b;
   }
@@ -83,6 +85,47 @@ export class FloatOps<T extends Float> {
   max(_a: Value<T>, _b: Value<T>): Value<T> {
     return this.#computed(12);
   }
+  /** The first operand with the sign of the second. */
+  copysign(_a: Value<T>, _b: Value<T>): Value<T> {
+    return this.#computed(13);
+  }
+
+  /** Loads from memory 0 as the integer instructions do; NaNs keep their bits. */
+  load(_address: I32, offset = 0): Value<T> {
+    this.#memory(this.#wide ? 0x2b : 0x2a, offset);
+    return TOKEN;
+  }
+  store(_address: I32, _value: Value<T>, offset = 0): void {
+    this.#memory(this.#wide ? 0x39 : 0x38, offset);
+  }
+  #memory(opcode: number, offset: number): void {
+    this.#sink.u8(opcode);
+    this.#sink.u8(0);
+    this.#sink.u32(offset);
+  }
+
+  /** A vector with the value in every lane. */
+  splat(_a: Value<T>): Vector {
+    return this.#vector(this.#wide ? 0x14 : 0x13);
+  }
+  /** The first lane of a vector. */
+  lane0(_a: Vector): Value<T> {
+    this.#vector(this.#wide ? 0x21 : 0x1f);
+    this.#sink.u8(0);
+    return TOKEN;
+  }
+  /**
+   * a * b + c in each lane, rounded once or twice as the engine likes, always the same way (core specification 3.0,
+   * `relaxed_madd`). The engine must have it and round once for a fused operation: see `fusesMultiplyAdd`.
+   */
+  relaxedMadd(_a: Vector, _b: Vector, _c: Vector): Vector {
+    return this.#vector(this.#wide ? 0x107 : 0x105);
+  }
+  #vector(opcode: number): Vector {
+    this.#sink.u8(0xfd);
+    this.#sink.u32(opcode);
+    return TOKEN as unknown as Vector;
+  }
 }
 
 /** Instructions that only single precision has. */
@@ -98,6 +141,14 @@ export class Float32Ops extends FloatOps<"f32"> {
   }
   demoteF64(_a: F64): F32 {
     this.#sink.u8(0xb6);
+    return TOKEN;
+  }
+  convertI64S(_a: I64): F32 {
+    this.#sink.u8(0xb4);
+    return TOKEN;
+  }
+  convertI64U(_a: I64): F32 {
+    this.#sink.u8(0xb5);
     return TOKEN;
   }
 }

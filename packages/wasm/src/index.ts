@@ -6,8 +6,20 @@
 export { type AtomicOperation, AtomicOps } from "./atomic.ts";
 export { ByteSink } from "./bytes.ts";
 export { Code, Var } from "./code.ts";
-export { supportsTailCalls } from "./features.ts";
+export { fusesMultiplyAdd, supportsTailCalls } from "./features.ts";
 export { type Float, Float32Ops, Float64Ops, FloatOps } from "./float.ts";
 export { type Int, Integer32Ops, Integer64Ops, IntegerOps, type Operand } from "./integer.ts";
 export { type Body, type Limits, ModuleBuilder, type Signature } from "./module.ts";
-export type { F32, F64, FunctionRef, I32, I64, Label, Result, Value, Values, ValueType } from "./types.ts";
+export type {
+  F32,
+  F64,
+  FunctionRef,
+  I32,
+  I64,
+  Label,
+  Result,
+  Value,
+  Values,
+  ValueType,
+  Vector,
+} from "./types.ts";

@@ -13,6 +13,9 @@ export type I64 = Value<"i64">;
 export type F32 = Value<"f32">;
 export type F64 = Value<"f64">;
 
+/** A vector on the operand stack. */
+export type Vector = { readonly vector: unique symbol };
+
 /** WebAssembly number types. */
 export type ValueType = "i32" | "i64" | "f32" | "f64";
 

@@ -4,16 +4,12 @@ import { fetchTlbEntry, fetchTlbHit, fetchTlbHost } from "../core/soft-tlb.ts";
 import { State } from "../state.ts";
 import { Mailbox } from "../threads/layout.ts";
 import { REGION_PARAMS, Unwind } from "./chain.ts";
+import { EXIT_OFFSET_BITS, exitSite as siteOf } from "./exit-site.ts";
+import { FloatRegisters } from "./float-registers.ts";
 import { type Block, hostOf, type Pages, type Region } from "./region.ts";
 import { type RegisterFlow, registerFlow } from "./registers.ts";
-import {
-  EXIT_OFFSET_BITS,
-  type RegionFunctions,
-  type RegionVars,
-  exitSite as siteOf,
-  TranslatorSemantics,
-} from "./semantics.ts";
-import { type Item, structure, successorsOf } from "./structure.ts";
+import { type RegionFunctions, type RegionVars, TranslatorSemantics } from "./semantics.ts";
+import { headersOf, type Item, structure, successorsOf } from "./structure.ts";
 
 const PAGE_SIZE = 4096;
 
@@ -37,6 +33,7 @@ export function emitRegion(code: Code, region: Region, functions: RegionFunction
     depth,
     context: code.var("i64"),
     x,
+    float: new FloatRegisters(code, state, region),
     exitSite: code.var("i32"),
     exitDirty: code.var("i32"),
   };
@@ -80,7 +77,8 @@ class RegionEmitter {
     this.#vars = vars;
     this.#functions = functions;
     const successors = successorsOf(blocks);
-    this.#registers = registerFlow(blocks, successors);
+    this.#registers = registerFlow(blocks, blocks, successors);
+    vars.float.follow(blocks, successors);
     this.#loopHeaders = headersOf(items);
     this.#longest = longestWays(blocks, successors, this.#loopHeaders);
   }
@@ -93,7 +91,7 @@ class RegionEmitter {
       code.if(this.#secondIsElsewhere(), () => this.#leaveAtEntry());
       this.#secondIsSure.set(code.i32.const(1));
     }
-    this.#load(this.#registers.live[0] as number);
+    this.#load(0);
     code.block((bail) => {
       this.#bail = bail;
       this.#semantics = new TranslatorSemantics(
@@ -129,6 +127,7 @@ class RegionEmitter {
         i64.store(state.get(), (x[register] as Var<"i64">).get(), State.X + 8 * register),
       );
     }
+    this.#vars.float.storeAtExit();
     const { start } = this.#blocks[0] as Block;
     const offset = i64.extendI32U(i32.and(exitSite.get(), (1 << EXIT_OFFSET_BITS) - 1));
     const pc = code.let64(i64.add(i64.add(offset, this.#page), delta.get()));
@@ -141,8 +140,11 @@ class RegionEmitter {
     i32.or(i32.add(remaining.get(), notExecuted.get()), Unwind.INTERPRET);
   }
 
-  #load(registers: number): void {
+  /** Loads what the block needs. */
+  #load(index: number): void {
     const { i64 } = this.#code;
+    const registers = this.#registers.live[index] as number;
+    this.#vars.float.load(index);
     this.#vars.context.set(i64.load(this.#vars.state.get(), State.DATA_CONTEXT));
     for (let register = 1; register < 32; register++) {
       if (((registers >>> register) & 1) === 0) continue;
@@ -161,6 +163,7 @@ class RegionEmitter {
 
   #spill(): void {
     this.#store((this.#semantics as TranslatorSemantics).dirty);
+    this.#vars.float.store();
   }
 
   /** Leaves before anything is loaded if the budget may not last until the next check. */
@@ -187,6 +190,7 @@ class RegionEmitter {
     const { exitSite, exitDirty } = this.#vars;
     exitSite.set(i32.const(siteOf(this.#page, (this.#blocks[index] as Block).start, 0)));
     exitDirty.set(i32.const(this.#registers.dirty[index] as number));
+    this.#vars.float.prepareExitAt(index);
     code.brIf(this.#bail as Label, this.#mayNotLast(index));
   }
 
@@ -234,6 +238,7 @@ class RegionEmitter {
     this.#block = index;
     remaining.set(i32.sub(remaining.get(), block.instructions.length));
     const semantics = this.#semantics as TranslatorSemantics;
+    this.#vars.float.enter(index);
     semantics.emitBlock(block.instructions, this.#registers.dirty[index] as number);
     if (!block.fallsThrough || block.isCall) return;
     this.#enterSecond(block.end);
@@ -445,7 +450,7 @@ class RegionEmitter {
       this.#chain(end);
       return;
     }
-    this.#load(this.#registers.live[next] as number);
+    this.#load(next);
     (this.#semantics as TranslatorSemantics).dirty = 0;
     this.#enterSecond(end);
     if (!this.#loopHeaders.has(next)) this.#checkBudget(next);
@@ -460,15 +465,6 @@ class RegionEmitter {
     const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
     this.#functions.chain(code, [...from, pc.get()]);
   }
-}
-
-function headersOf(items: readonly Item[], headers: Set<number> = new Set()): ReadonlySet<number> {
-  for (const item of items) {
-    if (item.kind === "block") continue;
-    headers.add(item.first);
-    headersOf(item.items, headers);
-  }
-  return headers;
 }
 
 /** For each block, the most instructions from its start on until the next loop, call or exit. */

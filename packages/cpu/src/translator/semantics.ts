@@ -9,6 +9,9 @@ import { type AccessSize, type AmoOperation, type FloatName, Semantics } from ".
 import { State } from "../state.ts";
 import { type AccessGroup, accessGroups, type Segment } from "./access-groups.ts";
 import type { Chain, RegionSignature } from "./chain.ts";
+import { exitSite } from "./exit-site.ts";
+import { emitInlineFloat } from "./float-inline.ts";
+import type { FloatRegisters } from "./float-registers.ts";
 import { type DecodedInstruction, writesCsr } from "./region.ts";
 
 /** What a region's function works on. */
@@ -23,6 +26,7 @@ export interface RegionVars {
   readonly context: Var<"i64">;
   /** Guest registers; undefined where the region does not use one. */
   readonly x: readonly (Var<"i64"> | undefined)[];
+  readonly float: FloatRegisters;
   /** Where the region is left for the interpreter: {@link exitSite}. */
   readonly exitSite: Var<"i32">;
   /** Registers that have to be stored then. */
@@ -52,16 +56,6 @@ export interface RegionFunctions {
   /** Leaves the region as `call` goes on. */
   readonly chain: (code: Code, args: Values<Chain["params"]>) => void;
 }
-
-/**
- * A place at which a region may be left for the interpreter, in one number: the distance from the first page's start to the
- * instruction to be interpreted (14 bits: it may be the first one after the second page), and above it the number of
- * instructions that were taken off `remaining` and not executed.
- */
-export function exitSite(page: number, host: number, notExecuted: number): number {
-  return (host - page) | (notExecuted << EXIT_OFFSET_BITS);
-}
-export const EXIT_OFFSET_BITS = 14;
 
 /** Where control goes: the structure of the region decides. */
 export interface RegionFlow {
@@ -137,9 +131,15 @@ export class TranslatorSemantics extends Semantics {
       const current = instructions[index] as DecodedInstruction;
       this.#current = current;
       this.#access = this.#segment?.grouped.get(index);
-      this.code.scope(() => current.instruction.execute(this));
+      this.code.scope(() => this.#emitOne(current));
       this.#left--;
     }
+  }
+
+  #emitOne(current: DecodedInstruction): void {
+    // What an inline form leaves to the description is done under a condition.
+    if (emitInlineFloat(this, this.#vars.float, current)) this.#forgetExit();
+    else current.instruction.execute(this);
   }
 
   /**
@@ -161,6 +161,7 @@ export class TranslatorSemantics extends Semantics {
       return;
     }
     const before = { dirty: this.dirty, left: this.#left, floatChecked: this.#floatChecked };
+    const floatBefore = this.#vars.float.knowledge;
     code.block((done) => {
       code.block((failed) => {
         emitFast(failed);
@@ -169,10 +170,11 @@ export class TranslatorSemantics extends Semantics {
       this.dirty = before.dirty;
       this.#left = before.left;
       this.#floatChecked = before.floatChecked;
-      this.#exitDirty = undefined;
+      this.#vars.float.restore(floatBefore);
+      this.#forgetExit();
       this.#emit(instructions, start, end);
     });
-    this.#exitDirty = undefined;
+    this.#forgetExit();
   }
 
   /** The host address of a group's first byte. Goes to `failed`, or leaves, if it is not in the TLB. */
@@ -207,7 +209,14 @@ export class TranslatorSemantics extends Semantics {
       this.#exitDirty = this.dirty;
       this.#vars.exitDirty.set(i32.const(this.dirty));
     }
+    this.#vars.float.prepareExit();
     code.brIf(this.#bailLabel, condition);
+  }
+
+  /** After code that is not always executed. */
+  #forgetExit(): void {
+    this.#exitDirty = undefined;
+    this.#vars.float.forgetExit();
   }
 
   #x(register: number): I64 {
@@ -250,14 +259,21 @@ export class TranslatorSemantics extends Semantics {
     return emit(code, a, b ?? a);
   }
 
-  f(operand: 1 | 2 | 3): I64 {
+  #f(operand: 1 | 2 | 3): number {
     const field = operand === 1 ? FIELDS.fs1 : operand === 2 ? FIELDS.fs2 : FIELDS.fs3;
-    return this.i64.load(this.#vars.state.get(), State.F + 8 * field.decode(this.#decoded.word));
+    return field.decode(this.#decoded.word);
+  }
+  f(operand: 1 | 2 | 3): I64 {
+    return this.#vars.float.bits(this.#f(operand));
   }
   setF(value: I64): void {
-    const { code, i64 } = this;
-    const result = code.let64(value);
-    i64.store(this.#vars.state.get(), result.get(), State.F + 8 * FIELDS.fd.decode(this.#decoded.word));
+    this.#vars.float.setBits(FIELDS.fd.decode(this.#decoded.word), value);
+  }
+  override single(operand: 1 | 2 | 3): I32 {
+    return this.i32.reinterpretF32(this.#vars.float.single(this.#f(operand)));
+  }
+  override setSingle(value: I32): void {
+    this.#vars.float.setSingle(FIELDS.fd.decode(this.#decoded.word), this.code.f32.reinterpretI32(value));
   }
 
   /** Regions run only with a dirty FPU: the interpreter executes the instruction that makes it so. */
@@ -303,7 +319,7 @@ export class TranslatorSemantics extends Semantics {
       },
       () => host.set(tlbHost(code, entry, va)),
     );
-    this.#exitDirty = undefined;
+    this.#forgetExit();
     return host.get();
   }
 
@@ -313,13 +329,17 @@ export class TranslatorSemantics extends Semantics {
     return (this.#hosts[this.#access.group] as Var<"i32">).get() as unknown as I64;
   }
 
-  load(address: I64, size: AccessSize, signed: boolean): I64 {
-    const { code } = this;
+  /** Where an access to the address on the stack goes: pushes a host address, and gives a constant to add. */
+  place(address: I64, size: AccessSize, access: number): { readonly host: I32; readonly offset: number } {
     if (this.#access !== undefined) {
-      return hostLoad(code, address as unknown as I32, size, signed, this.#access.offset);
+      return { host: address as unknown as I32, offset: this.#access.offset };
     }
-    const va = code.let64(address);
-    return hostLoad(code, this.#host(va, size, Access.READ), size, signed);
+    return { host: this.#host(this.code.let64(address), size, access), offset: 0 };
+  }
+
+  load(address: I64, size: AccessSize, signed: boolean): I64 {
+    const { host, offset } = this.place(address, size, Access.READ);
+    return hostLoad(this.code, host, size, signed, offset);
   }
 
   store(address: I64, value: I64, size: AccessSize): void {
@@ -355,7 +375,7 @@ export class TranslatorSemantics extends Semantics {
       const succeeded = this.#functions.atomics.storeIf(code, host, expected, stored, size);
       failed.set(i64.extendI32U(this.i32.eqz(succeeded)));
     });
-    this.#exitDirty = undefined;
+    this.#forgetExit();
     i64.store(this.#vars.state.get(), 0, State.RESERVATION);
     return failed.get();
   }
@@ -439,6 +459,7 @@ export class TranslatorSemantics extends Semantics {
     code.call(write, state.get(), i32.const(address), operand.get());
     this.setX(old.get());
     context.set(i64.load(state.get(), State.DATA_CONTEXT));
+    this.#vars.float.refresh();
     this.#floatChecked = false;
     // An interrupt may have become possible.
     const { address: here, length } = this.#decoded;

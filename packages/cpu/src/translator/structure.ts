@@ -173,3 +173,13 @@ export function successorsOf(blocks: readonly Block[]): (readonly number[])[] {
     return next === undefined ? [taken] : [taken, next];
   });
 }
+
+/** The blocks at which loops begin. */
+export function headersOf(items: readonly Item[], headers: Set<number> = new Set()): ReadonlySet<number> {
+  for (const item of items) {
+    if (item.kind === "block") continue;
+    headers.add(item.first);
+    headersOf(item.items, headers);
+  }
+  return headers;
+}
