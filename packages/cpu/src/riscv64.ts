@@ -18,7 +18,7 @@ import { Translator } from "./translator/translator.ts";
 export interface Riscv64Options {
   /**
    * How often a jump target is reached before its code is translated to WebAssembly. 0 only interprets.
-   * @defaultValue 1000
+   * @defaultValue 2000
    */
   readonly translationThreshold?: number;
 }
@@ -72,7 +72,7 @@ const ISA_EXTENSIONS = [
  * Zicbom, Zicboz, Sstc and Svadu; M-, S- and U-mode; Sv39, Sv48 and Sv57; 16 PMP entries.
  */
 export function riscv64(options: Riscv64Options = {}): ProcessorFactory {
-  const { translationThreshold = 1000 } = options;
+  const { translationThreshold = 2000 } = options;
   if (!Number.isInteger(translationThreshold) || translationThreshold < 0) {
     throw new RangeError(`translationThreshold ${translationThreshold} is not a whole number`);
   }
