@@ -9,8 +9,11 @@ import {
   type Value,
   type Var,
 } from "@isomorph/wasm";
+import type { Host } from "../float/host.ts";
 import { FIELDS } from "../isa/fields.ts";
 import type { AccessSize, Semantics } from "../isa/semantics.ts";
+import { State } from "../state.ts";
+import { isExactFused, isExactProduct, isExactSum } from "./float-exactness.ts";
 import type { FloatRegisters } from "./float-registers.ts";
 import type { DecodedInstruction } from "./region.ts";
 
@@ -24,8 +27,6 @@ export interface InlineSemantics extends Semantics {
   /** Where an access to the address on the stack goes: pushes a host address, and gives a constant to add. */
   place(address: I64, size: AccessSize, access: number): { readonly host: I32; readonly offset: number };
 }
-
-type Host = "f32" | "f64";
 
 /** Emits an instruction; false if it has to be done as described. */
 type Inline = (form: InlineForm) => boolean;
@@ -130,24 +131,27 @@ class InlineForm {
     this.code.if(this.code.i32.eqz(condition), () => this.describe(), take);
   }
 
-  /** Takes `result` if it is ordinary, or if it is finite and `isExact` pushes that it needs no flag at all. */
-  setIfOrdinary<T extends Host>(host: T, result: Var<T>, isExact: () => I32): void {
-    const { code } = this;
-    const { i32 } = code;
-    const rank = code.let32(this.rank(host, result));
-    code.if(
-      i32.ltU(rank.get(), ORDINARY[host]),
+  /** Whether the condition holds and, other modes having other zeros, the rounding mode is to nearest. */
+  whereNearest(condition: I32): I32 {
+    const { i32 } = this.code;
+    if (this.rm !== DYNAMIC) return condition;
+    return i32.and(condition, i32.eqz(this.semantics.state32(State.FRM)));
+  }
+
+  /**
+   * Takes `result` if its rank is at least `lowest`, or if `isExact` pushes that it needs no rounding and no flag. Programs
+   * that compute with integers may never set NX.
+   */
+  finish<T extends Host>(host: T, result: Var<T>, lowest: number, isExact: () => I32): void {
+    const { i32 } = this.code;
+    this.code.if(
+      i32.ltU(this.rank(host, result), lowest),
       () => {
-        const exact = isExact();
-        this.setUnless(i32.eqz(i32.and(exact, i32.geU(rank.get(), FINITE[host]))), host, result);
+        const taken = this.whereNearest(isExact());
+        this.describeUnless(taken, () => this.set(host, result.get()));
       },
       () => this.set(host, result.get()),
     );
-  }
-
-  zero<T extends Host>(host: T): Value<T> {
-    const { i32, f32, f64 } = this.code;
-    return (host === "f64" ? f64.const(0) : f32.reinterpretI32(i32.const(0))) as Value<T>;
   }
 
   /** Emits the instruction as it is described. */
@@ -174,31 +178,54 @@ const FINITE: Readonly<Record<Host, number>> = { f64: 1, f32: 8 };
 function sum(host: Host, operation: "add" | "sub"): Inline {
   return (form) => {
     if (!form.roundsToNearest) return false;
+    const ops = form.ops(host);
     form.semantics.useFloat();
     const a = form.get(host, 1);
-    const result = form.bind(host, form.ops(host)[operation](a, form.get(host, 2)));
-    form.setUnless(form.code.i32.ltU(form.rank(host, result), FINITE[host]), host, result);
+    const result = form.bind(host, ops[operation](a, form.get(host, 2)));
+    form.finish(host, result, FINITE[host], () => {
+      const first = form.bind(host, form.get(host, 1));
+      const second = form.get(host, 2);
+      return isExactSum(
+        form.code,
+        host,
+        first,
+        form.bind(host, operation === "sub" ? ops.neg(second) : second),
+        result,
+      );
+    });
     return true;
   };
 }
 
-/** A product, quotient or root: exact where it is a zero because one of the operands in `zeros` is one. */
-function scaled(host: Host, compute: (form: InlineForm) => Value<Host>, zeros: readonly (1 | 2)[]): Inline {
+/** What of an operation's operands and result makes a product: of `a` and `b`. */
+type Product = (
+  form: InlineForm,
+  result: Var<Host>,
+) => readonly [a: Value<Host>, b: Value<Host>, product: Value<Host>];
+
+/** A product, quotient or root, which is exact where the product in it is. */
+function scaled(host: Host, compute: (form: InlineForm) => Value<Host>, product: Product): Inline {
   return (form) => {
     if (!form.roundsToNearest) return false;
-    const { code } = form;
-    const ops = form.ops(host);
     form.semantics.useFloat();
     const result = form.bind(host, compute(form));
-    form.setIfOrdinary(host, result, () => {
-      const isZero = (value: Value<Host>): I32 => ops.eq(value, form.zero(host));
-      const first = isZero(result.get());
-      const [one, other] = zeros.map((operand) => isZero(form.get(host, operand)));
-      if (one !== undefined && other !== undefined) code.i32.or(one, other);
-      return code.i32.and(first, one as I32);
+    form.finish(host, result, ORDINARY[host], () => {
+      const [a, b, whole] = factors(form, host, product(form, result));
+      return isExactProduct(form.code, host, a, b, whole);
     });
     return true;
   };
+}
+
+/** Pops two factors and their product. */
+function factors(
+  form: InlineForm,
+  host: Host,
+  [first, second, product]: readonly [Value<Host>, Value<Host>, Value<Host>],
+): readonly [Var<Host>, Var<Host>, Var<Host>] {
+  const whole = form.bind(host, product);
+  const b = form.bind(host, second);
+  return [form.bind(host, first), b, whole];
 }
 
 /** A fused operation: what the host fuses. */
@@ -207,14 +234,18 @@ function fused(host: Host, negateProduct: boolean, negateAddend: boolean): Inlin
     if (!form.roundsToNearest || !fusesMultiplyAdd()) return false;
     const ops = form.ops(host);
     form.semantics.useFloat();
-    const operand = (n: 1 | 2 | 3, negate: boolean) => {
+    const operand = (n: 1 | 2 | 3): Value<Host> => {
       const value = form.get(host, n);
-      return ops.splat(negate ? ops.neg(value) : value);
+      return (n === 1 && negateProduct) || (n === 3 && negateAddend) ? ops.neg(value) : value;
     };
-    const a = operand(1, negateProduct);
-    const product = [a, operand(2, false)] as const;
-    const result = form.bind(host, ops.lane0(ops.relaxedMadd(...product, operand(3, negateAddend))));
-    form.setUnless(form.code.i32.ltU(form.rank(host, result), ORDINARY[host]), host, result);
+    const a = ops.splat(operand(1));
+    const b = ops.splat(operand(2));
+    const result = form.bind(host, ops.lane0(ops.relaxedMadd(a, b, ops.splat(operand(3)))));
+    form.finish(host, result, ORDINARY[host], () => {
+      const bound = ([1, 2, 3] as const).map((n) => form.bind(host, operand(n)));
+      const [first, second, third] = bound as [Var<Host>, Var<Host>, Var<Host>];
+      return isExactFused(form.code, host, first, second, third, result);
+    });
     return true;
   };
 }
@@ -301,6 +332,7 @@ function doubleFromWord(signed: boolean): Inline {
 
 /** From 64 bits, or from a word to a single: rounded. */
 function fromInteger(host: Host, bits: 32 | 64, signed: boolean): Inline {
+  const limit = host === "f64" ? 2n ** 53n : 2n ** 24n;
   return (form) => {
     if (!form.roundsToNearest) return false;
     const { code, semantics } = form;
@@ -312,7 +344,9 @@ function fromInteger(host: Host, bits: 32 | 64, signed: boolean): Inline {
     const ops = host === "f64" ? code.f64 : code.f32;
     const value = signed ? ops.convertI64S(source.get()) : ops.convertI64U(source.get());
     const result = form.bind(host, value as Value<Host>);
-    form.setUnless(i32.eqz(form.registers.ready.get()), host, result);
+    const exact = signed ? i64.leU(i64.add(source.get(), limit), 2n * limit) : i64.leU(source.get(), limit);
+    const taken = i32.or(form.whereNearest(exact), form.registers.ready.get());
+    form.describeUnless(taken, () => form.set(host, result.get()));
     return true;
   };
 }
@@ -361,7 +395,10 @@ const narrowed: Inline = (form) => {
   const { f32, f64 } = form.code;
   form.semantics.useFloat();
   const result = form.bind("f32", f32.demoteF64(form.get("f64", 1)));
-  form.setIfOrdinary("f32", result, () => f64.eq(form.get("f64", 1), f64.const(0)));
+  form.finish("f32", result, ORDINARY.f32, () => {
+    const value = form.get("f64", 1);
+    return f64.eq(value, f64.promoteF32(result.get()));
+  });
   return true;
 };
 
@@ -400,9 +437,22 @@ const INLINE: ReadonlyMap<string, Inline> = new Map<string, Inline>([
     const forms: [string, Inline][] = [
       ["fadd", sum(host, "add")],
       ["fsub", sum(host, "sub")],
-      ["fmul", scaled(host, binary("mul"), [1, 2])],
-      ["fdiv", scaled(host, binary("div"), [1])],
-      ["fsqrt", scaled(host, (form) => form.ops<Host>(host).sqrt(form.get(host, 1)), [1])],
+      [
+        "fmul",
+        scaled(host, binary("mul"), (form, result) => [form.get(host, 1), form.get(host, 2), result.get()]),
+      ],
+      [
+        "fdiv",
+        scaled(host, binary("div"), (form, result) => [result.get(), form.get(host, 2), form.get(host, 1)]),
+      ],
+      [
+        "fsqrt",
+        scaled(
+          host,
+          (form) => form.ops<Host>(host).sqrt(form.get(host, 1)),
+          (form, result) => [result.get(), result.get(), form.get(host, 1)],
+        ),
+      ],
       ["fmadd", fused(host, false, false)],
       ["fmsub", fused(host, false, true)],
       ["fnmsub", fused(host, true, false)],
