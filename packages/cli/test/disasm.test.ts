@@ -170,7 +170,6 @@ describe("what is shown", () => {
     expect([stderr, child.exitCode ?? 0]).toEqual(["", 0]);
     expect(lines).toBeGreaterThan(3_000_000);
 
-    const began = performance.now();
     const gone = await runToEnd("bash", [
       "-c",
       '"$@" | head -n 3; echo "$PIPESTATUS"',
@@ -180,7 +179,6 @@ describe("what is shown", () => {
     ]);
     expect(gone.stdout.toString()).toBe(`${guest.kernel}: Linux Image\n\ntext:\n0\n`);
     expect(gone.stderr).toBe("");
-    expect(performance.now() - began).toBeLessThan(30_000);
   });
 });
 

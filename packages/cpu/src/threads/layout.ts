@@ -1,11 +1,11 @@
 /**
  * What the threads of a machine tell each other, as words of 4 bytes unless noted. Offsets count from a hart's block
- * for {@link Mailbox} and {@link Call}, from address 0 for {@link Control}. JavaScript changes them by Atomics only;
+ * for {@link Mailbox} and `Call`, from address 0 for {@link Control}. JavaScript changes them by Atomics only;
  * generated code reads {@link Mailbox.MAIL}.
  */
 export const Mailbox = {
   /**
-   * What others want from the hart: {@link Mail} bits and {@link URGENT}, 0 when nothing. Translated code compares it
+   * What others want from the hart: {@link Mail} bits and `URGENT`, 0 when nothing. Translated code compares it
    * with the instructions that remain, so that one comparison finds both a used-up budget and mail.
    */
   MAIL: 0x600,

@@ -75,7 +75,7 @@ export class ProcessorThreads {
 
   /**
    * Sums of what the harts' threads have published. `names` has the counters of a hart and of a translator, in order;
-   * their values do not matter. The first {@link HART_STATISTICS} numbers are the scheduler's.
+   * their values do not matter. The first `HART_STATISTICS` numbers are the scheduler's.
    */
   counters(names: Readonly<Record<string, number>>): Record<string, number> {
     const sums: Record<string, number> = {};
