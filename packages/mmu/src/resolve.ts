@@ -88,7 +88,9 @@ export function defineResolve(
     (c, [state, va, size, access]) => {
       const kind = c.let32(accessKind(c, access));
       // The counters of misses are in the order of the access codes.
-      emitCount(c, () => c.i32.add(state.get(), c.i32.shl(kind.get(), 3)), MmuCounter.LOAD_MISSES);
+      c.if(c.i32.eqz(c.i32.and(access.get(), PROBE)), () =>
+        emitCount(c, () => c.i32.add(state.get(), c.i32.shl(kind.get(), 3)), MmuCounter.LOAD_MISSES),
+      );
       const mode = c.let32(
         c.choose(
           "i32",

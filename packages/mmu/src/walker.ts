@@ -94,7 +94,7 @@ export function defineWalker(
       c.call(raise, state.get(), va.get(), access.get(), c.i32.const(page ? 1 : 0));
       c.return(c.i64.const(NO_ADDRESS));
     };
-    emitCount(c, () => state.get(), MmuCounter.WALKS);
+    c.if(c.i32.eqz(c.i32.and(access.get(), PROBE)), () => emitCount(c, () => state.get(), MmuCounter.WALKS));
     const format = c.let32(c.i32.sub(satpMode(c, state), SATP_SV39));
     c.if(c.i32.gtU(format.get(), 2), () => fail(true));
     // The bit of the virtual address at which the current level's index starts; above the root at first.
