@@ -137,6 +137,21 @@ function multipliesTo(c: Code, a: Var<Host>, b: Var<Host>, product: Var<Host>): 
   return c.f64.eq(exact, toDouble(c, "f32", product.get()));
 }
 
+/** Whether to try the host: not with operands that are tiny, at which many hosts are slow and which end elsewhere. */
+function mayUseHost<B extends Carrier>(
+  c: Code,
+  format: FloatFormat<B>,
+  a: Var<B>,
+  b: Var<B>,
+  rm: Var<"i32">,
+): I32 {
+  const ops = carrierOps(c, format);
+  const isNormal = (bits: Var<B>): I32 => ops.ne(ops.and(bits.get(), format.infinity), 0);
+  const first = isNormal(a);
+  const both = c.i32.and(first, isNormal(b));
+  return c.i32.and(both, c.i32.eqz(rm.get()));
+}
+
 /** Multiplication. */
 export function defineHostMultiply<B extends Carrier>(
   core: FloatCore,
@@ -147,7 +162,7 @@ export function defineHostMultiply<B extends Carrier>(
   const params = ["i32", format.carrier, format.carrier, "i32"] as const;
   return core.module.function(`${format.name}.mul`, params, format.carrier, (c, [state, a, b, rm]) => {
     if (host !== undefined) {
-      c.if(c.i32.eqz(rm.get()), () => {
+      c.if(mayUseHost(c, format, a, b, rm), () => {
         const x = bind(c, host, toHost(c, host, a.get()));
         const y = bind(c, host, toHost(c, host, b.get()));
         const product = bind(c, host, hostOps(c, host).mul(x.get(), y.get()));
@@ -168,7 +183,7 @@ export function defineHostDivide<B extends Carrier>(
   const params = ["i32", format.carrier, format.carrier, "i32"] as const;
   return core.module.function(`${format.name}.div`, params, format.carrier, (c, [state, a, b, rm]) => {
     if (host !== undefined) {
-      c.if(c.i32.eqz(rm.get()), () => {
+      c.if(mayUseHost(c, format, a, b, rm), () => {
         const x = bind(c, host, toHost(c, host, a.get()));
         const y = bind(c, host, toHost(c, host, b.get()));
         const quotient = bind(c, host, hostOps(c, host).div(x.get(), y.get()));

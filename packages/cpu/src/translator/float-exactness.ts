@@ -63,3 +63,13 @@ export function isExactFused(
   // The product of singles is a double.
   return i32.and(isExact, f64.eq(toDouble(code, host, result.get()), whole.get()));
 }
+
+/** Whether a value is not a zero, by its bits: comparing what is tiny is slow on many hosts. */
+export function isNotZero(code: Code, host: Host, value: Var<Host>): I32 {
+  const { i32, i64 } = code;
+  if (host === "f64") {
+    const bits = i64.reinterpretF64(value.get() as Value<"f64">);
+    return i64.ne(i64.shl(bits, 1), 0);
+  }
+  return i32.ne(i32.shl(i32.reinterpretF32(value.get() as Value<"f32">), 1), 0);
+}

@@ -13,7 +13,7 @@ import type { Host } from "../float/host.ts";
 import { FIELDS } from "../isa/fields.ts";
 import type { AccessSize, Semantics } from "../isa/semantics.ts";
 import { State } from "../state.ts";
-import { isExactFused, isExactProduct, isExactSum } from "./float-exactness.ts";
+import { isExactFused, isExactProduct, isExactSum, isNotZero } from "./float-exactness.ts";
 import type { FloatRegisters } from "./float-registers.ts";
 import type { DecodedInstruction } from "./region.ts";
 
@@ -133,9 +133,8 @@ class InlineForm {
 
   /** Whether the condition holds and, other modes having other zeros, the rounding mode is to nearest. */
   whereNearest(condition: I32): I32 {
-    const { i32 } = this.code;
     if (this.rm !== DYNAMIC) return condition;
-    return i32.and(condition, i32.eqz(this.semantics.state32(State.FRM)));
+    return this.code.i32.and(condition, this.code.i32.eqz(this.semantics.state32(State.FRM)));
   }
 
   /**
@@ -143,11 +142,20 @@ class InlineForm {
    * that compute with integers may never set NX.
    */
   finish<T extends Host>(host: T, result: Var<T>, lowest: number, isExact: () => I32): void {
-    const { i32 } = this.code;
-    this.code.if(
-      i32.ltU(this.rank(host, result), lowest),
+    const { code } = this;
+    const { i32 } = code;
+    const rank = code.let32(this.rank(host, result));
+    code.if(
+      i32.ltU(rank.get(), lowest),
       () => {
-        const taken = this.whereNearest(isExact());
+        // Tiny results are slow on many hosts: no more such operations than there have to be.
+        const finite = i32.ne(rank.get(), 0);
+        const taken = code.choose(
+          "i32",
+          i32.and(finite, isNotZero(code, host, result)),
+          () => i32.const(0),
+          () => this.whereNearest(isExact()),
+        );
         this.describeUnless(taken, () => this.set(host, result.get()));
       },
       () => this.set(host, result.get()),
