@@ -6,7 +6,8 @@ import { runUntil, Session } from "../src/cpu/session.ts";
 
 /** Bash that keeps a processor busy for about so many iterations. */
 const busy = (iterations: number): string => `for ((i = 0; i < ${iterations}; i++)); do :; done`;
-const bash = (script: string): { argv: string[] } => ({ argv: ["bash", "-c", script] });
+// Standard input is a socket, for which bash reads start-up files unless told not to.
+const bash = (script: string): { argv: string[] } => ({ argv: ["bash", "--norc", "-c", script] });
 const session = (script: string, rows: readonly string[], patience = 60): Session =>
   new Session({ command: bash(script), patience }, rows);
 
