@@ -42,7 +42,8 @@ test("every counter of a machine has a unit and a meaning", async () => {
       { unit: expect.stringMatching(/^[a-z ]+$/), meaning: expect.stringMatching(/^\S.*[^.]$/) },
     ]);
   }
-  for (const name of Object.keys(PROCESSOR_COUNTERS)) expect(counters[`cpu.${name}`]).toBeDefined();
+  for (const name of Object.keys(PROCESSOR_COUNTERS))
+    expect(counters[`cpu.${name}`]).toBeGreaterThanOrEqual(0);
   expect(counters["cpu.instructions"]).toBe(counters["vm.instructions"]);
   expect(counters["cpu.exitsFirmwareCall"]).toBe(counters["vm.firmwareCalls"]);
   for (const name of ["", "cpu", "cpu.", "cpu.constructor", "none.reads", "devices.x.toString"]) {

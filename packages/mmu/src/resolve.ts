@@ -30,30 +30,24 @@ const WRITABLE: number = Pte.W | Pte.D;
 
 /** The TLB entry of a virtual address. */
 export function entryOf(c: Code, state: Var<"i32">, va: Var<"i64">): I32 {
-  return c.i32.add(
-    c.i32.add(
-      state.get(),
-      c.i32.shl(
-        c.i32.and(c.i32.wrapI64(c.i64.shrU(va.get(), PAGE_BITS)), TLB_ENTRIES - 1),
-        Math.log2(Tlb.ENTRY_SIZE),
-      ),
-    ),
-    Tlb.START,
-  );
+  return slotOf(c, state, va, TLB_ENTRIES, Tlb);
 }
 
 /** The entry of a virtual address in the TLB of fetches. */
 export function fetchEntryOf(c: Code, state: Var<"i32">, va: Var<"i64">): I32 {
-  return c.i32.add(
-    c.i32.add(
-      state.get(),
-      c.i32.shl(
-        c.i32.and(c.i32.wrapI64(c.i64.shrU(va.get(), PAGE_BITS)), FETCH_TLB_ENTRIES - 1),
-        Math.log2(FetchTlb.ENTRY_SIZE),
-      ),
-    ),
-    FetchTlb.START,
-  );
+  return slotOf(c, state, va, FETCH_TLB_ENTRIES, FetchTlb);
+}
+
+function slotOf(
+  c: Code,
+  state: Var<"i32">,
+  va: Var<"i64">,
+  entries: number,
+  layout: { readonly START: number; readonly ENTRY_SIZE: number },
+): I32 {
+  const index = c.i32.and(c.i32.wrapI64(c.i64.shrU(va.get(), PAGE_BITS)), entries - 1);
+  const offset = c.i32.shl(index, Math.log2(layout.ENTRY_SIZE));
+  return c.i32.add(c.i32.add(offset, state.get()), layout.START);
 }
 
 /** (state, va, kind): the tag with which the page would hit now. */

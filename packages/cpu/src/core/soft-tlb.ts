@@ -14,11 +14,12 @@ export function tlbEntry(code: Code, state: Var<"i32">, va: Var<"i64">): I32 {
 }
 
 /**
- * Whether an access hits: an entry of this context maps the page, the kind of access is allowed and the address is
- * aligned. `context` pushes the current context.
+ * Whether an access hits (`eq`) or misses (`ne`): it hits if an entry of this context maps the page, the kind of access
+ * is allowed and the address is aligned. `context` pushes the current context.
  */
-export function tlbHit(
+export function tlbTag(
   code: Code,
+  relation: "eq" | "ne",
   entry: Var<"i32">,
   va: Var<"i64">,
   size: AccessSize,
@@ -27,21 +28,7 @@ export function tlbHit(
 ): I32 {
   const { i64 } = code;
   const wanted = i64.or(i64.and(va.get(), -4096 | (size - 1)), context());
-  return i64.eq(wanted, i64.load(entry.get(), Tlb.START + tag));
-}
-
-/** The opposite of {@link tlbHit}. */
-export function tlbMissed(
-  code: Code,
-  entry: Var<"i32">,
-  va: Var<"i64">,
-  size: AccessSize,
-  tag: number,
-  context: () => I64,
-): I32 {
-  const { i64 } = code;
-  const wanted = i64.or(i64.and(va.get(), -4096 | (size - 1)), context());
-  return i64.ne(wanted, i64.load(entry.get(), Tlb.START + tag));
+  return i64[relation](wanted, i64.load(entry.get(), Tlb.START + tag));
 }
 
 /** The host address that an entry translates to. */

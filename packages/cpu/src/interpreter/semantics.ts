@@ -10,8 +10,8 @@ import {
   SIZE_LOG2,
   signExtend,
   tlbEntry,
-  tlbHit,
   tlbHost,
+  tlbTag,
 } from "../core/soft-tlb.ts";
 import type { CsrFunctions } from "../csr/index.ts";
 import type { FloatFunctions } from "../float/index.ts";
@@ -191,7 +191,7 @@ export class InterpreterSemantics extends Semantics {
     const { state } = this.#vars;
     const va = code.let64(address);
     const entry = code.let32(tlbEntry(code, state, va));
-    const hit = tlbHit(code, entry, va, size, Tlb.READ, () => dataContext(code, state));
+    const hit = tlbTag(code, "eq", entry, va, size, Tlb.READ, () => dataContext(code, state));
     return code.choose(
       "i64",
       hit,
@@ -215,7 +215,7 @@ export class InterpreterSemantics extends Semantics {
     const stored = code.let64(value);
     const va = code.let64(address);
     const entry = code.let32(tlbEntry(code, state, va));
-    const hit = tlbHit(code, entry, va, size, Tlb.WRITE, () => dataContext(code, state));
+    const hit = tlbTag(code, "eq", entry, va, size, Tlb.WRITE, () => dataContext(code, state));
     code.if(
       hit,
       () => hostStore(code, tlbHost(code, entry, va), stored.get(), size),
@@ -247,7 +247,7 @@ export class InterpreterSemantics extends Semantics {
     const tag = access === Access.WRITE ? Tlb.WRITE : Tlb.READ;
     const host = code.var("i32");
     code.if(
-      tlbHit(code, entry, va, size, tag, () => dataContext(code, state)),
+      tlbTag(code, "eq", entry, va, size, tag, () => dataContext(code, state)),
       () => host.set(tlbHost(code, entry, va)),
       () => {
         this.#sync();

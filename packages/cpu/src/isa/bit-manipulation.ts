@@ -52,7 +52,8 @@ export const bitManipulation: readonly Instruction[] = [
   ...singleBit("bset", 1, 0x14, (s, bit) => s.i64.or(s.x1(), bit())),
 ];
 
-function binary(
+/** An instruction on two registers whose result is a value of them. */
+export function binary(
   extension: Extension,
   name: string,
   opcode: number,

@@ -1,8 +1,8 @@
 import type { Code, I64, Var } from "@isomorph/wasm";
-import { type Extension, encoding, type Instruction, instruction, Mask, Opcode } from "./instruction.ts";
+import { binary } from "./bit-manipulation.ts";
+import { encoding, type Instruction, instruction, Mask, Opcode } from "./instruction.ts";
 import { pureBinary } from "./pure-function.ts";
 import { reverseBitsInBytes } from "./reverse.ts";
-import type { Semantics } from "./semantics.ts";
 
 /** What Zbkb and Zbkx add to Zbb and Zbc (unprivileged specification, chapter 32). */
 export const cryptoBits: readonly Instruction[] = [
@@ -22,18 +22,6 @@ export const cryptoBits: readonly Instruction[] = [
   lookup("xperm4", 2, permuteNibbles),
   lookup("xperm8", 4, permuteBytes),
 ];
-
-function binary(
-  extension: Extension,
-  name: string,
-  opcode: number,
-  funct3: number,
-  funct7: number,
-  value: (s: Semantics) => I64,
-): Instruction {
-  const match = encoding(opcode, funct3, funct7);
-  return instruction(extension, name, "rd, rs1, rs2", match, Mask.FUNCT7, (s) => s.setX(value(s)));
-}
 
 function lookup(
   name: string,

@@ -1,7 +1,7 @@
 import { Access, Tlb } from "@isomorph/mmu";
 import type { Code, FunctionRef, I32, I64, Label, Values, Var } from "@isomorph/wasm";
 import type { AtomicMemory } from "../core/atomic-memory.ts";
-import { hostLoad, hostStore, SIZE_LOG2, tlbEntry, tlbHost, tlbMissed } from "../core/soft-tlb.ts";
+import { hostLoad, hostStore, SIZE_LOG2, tlbEntry, tlbHost, tlbTag } from "../core/soft-tlb.ts";
 import type { CsrFunctions } from "../csr/index.ts";
 import { FIELDS } from "../isa/fields.ts";
 import type { PureFunction } from "../isa/pure-function.ts";
@@ -186,7 +186,7 @@ export class TranslatorSemantics extends Semantics {
     const entry = code.let32(tlbEntry(code, state, first));
     const last = reach === 0 ? first : code.let64(i64.add(first.get(), reach));
     const tag = writes ? Tlb.WRITE : Tlb.READ;
-    const missed = tlbMissed(code, entry, last, alignment, tag, () => context.get());
+    const missed = tlbTag(code, "ne", entry, last, alignment, tag, () => context.get());
     if (failed === undefined) this.#bailIf(missed);
     else code.brIf(failed, missed);
     return code.let32(tlbHost(code, entry, first));
@@ -305,7 +305,7 @@ export class TranslatorSemantics extends Semantics {
     const { state, context } = this.#vars;
     const entry = code.let32(tlbEntry(code, state, va));
     const tag = access === Access.WRITE ? Tlb.WRITE : Tlb.READ;
-    const missed = tlbMissed(code, entry, va, size, tag, () => context.get());
+    const missed = tlbTag(code, "ne", entry, va, size, tag, () => context.get());
     if (!this.#isPatient) {
       this.#bailIf(missed);
       return tlbHost(code, entry, va);
