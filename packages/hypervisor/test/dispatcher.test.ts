@@ -204,6 +204,28 @@ describe("waiting harts", () => {
     expect(r.loop.sleeps).toEqual([3]);
   });
 
+  it("wake for a timer that expires after the dispatcher has passed them and before it sleeps", async () => {
+    for (let deadline = 1; deadline < 40; deadline++) {
+      const first: ScriptedHart = new ScriptedHart(() => {
+        if (first.interruptPending) r.dispatcher.end({ reason: "stopped" });
+        return { exit: "wait", retires: 1 };
+      });
+      const second = new ScriptedHart((): Step => ({ exit: "wait", retires: 1 }));
+      const expire = () => {
+        first.interruptPending = true;
+      };
+      // Time passes at each look at it, so that some deadline comes between any two looks.
+      let tick = 0;
+      const clock: Timebase = { frequency: 10_000_000, now: () => tick++, reset() {}, pause() {}, resume() {} };
+      const r = rig([first, second], { clock, timers: [{ deadline, expire }] });
+      r.loop.onturn = () => {
+        if (r.loop.sleeps.at(-1) === Number.POSITIVE_INFINITY) r.dispatcher.end({ reason: "aborted" });
+        tick++;
+      };
+      expect(await r.dispatcher.run(), `deadline ${deadline}`).toEqual({ reason: "stopped" });
+    }
+  });
+
   it("that are stopped neither run nor keep timers", async () => {
     const stopped = new ScriptedHart(busy);
     stopped.timerDeadline = 10;

@@ -220,23 +220,24 @@ export class Dispatcher implements MachineDispatcher {
     const turnEnd = this.#eventLoop.now() + TURN_MS;
     const count = this.#harts.length;
     for (;;) {
-      let didRun = false;
+      let isIdle = true;
       for (let i = 0; i < count; i++) {
         if (this.#outcome !== undefined || this.#isPaused) return false;
         const index = this.#next;
         this.#next = (index + 1) % count;
         const now = this.#clock.now();
-        this.#expireTimers(now);
+        // A timer may be for a hart that this round has passed already: another round finds it runnable.
+        if (this.#expireTimers(now)) isIdle = false;
         if (!this.#isRunnable(index, now)) continue;
         if (this.#instructions >= this.#instructionLimit) {
           this.end({ reason: "instruction-limit" });
           return false;
         }
-        didRun = true;
+        isIdle = false;
         this.#slice(index, now);
         if (this.#eventLoop.now() >= turnEnd) return false;
       }
-      if (!didRun && !this.#skipIdleTime()) return true;
+      if (isIdle && !this.#skipIdleTime()) return true;
     }
   }
 
@@ -329,15 +330,19 @@ export class Dispatcher implements MachineDispatcher {
     return true;
   }
 
-  #expireTimers(now: number): void {
+  /** Whether there was a timer to expire. */
+  #expireTimers(now: number): boolean {
+    let hasExpired = false;
     for (let i = 0; i < this.#timers.length; i++) {
       const timer = this.#timers[i] as PlatformTimer;
       const deadline = timer.deadline;
       if (deadline <= now && deadline !== this.#expired[i]) {
         this.#expired[i] = deadline;
         timer.expire();
+        hasExpired = true;
       }
     }
+    return hasExpired;
   }
 
   /** The next deadline after `now` of a running hart and of the timers outside the harts. */
