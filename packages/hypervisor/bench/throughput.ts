@@ -14,7 +14,7 @@ import { kernelOf, sbi } from "../test/support/guest.ts";
 
 const [harts = 2, rounds = 11] = process.argv.slice(2).map(Number);
 const DATA = 0x80400000;
-const WORK = 600;
+const WORK = 6000;
 
 /** Each hart hashes and shuffles 64 KiB of its own, again and again; all rounds are in one run, so that code is translated. */
 const kernel = (count: number): Uint8Array =>

@@ -216,7 +216,13 @@ describe("waiting harts", () => {
       };
       // Time passes at each look at it, so that some deadline comes between any two looks.
       let tick = 0;
-      const clock: Timebase = { frequency: 10_000_000, now: () => tick++, reset() {}, pause() {}, resume() {} };
+      const clock: Timebase = {
+        frequency: 10_000_000,
+        now: () => tick++,
+        reset() {},
+        pause() {},
+        resume() {},
+      };
       const r = rig([first, second], { clock, timers: [{ deadline, expire }] });
       r.loop.onturn = () => {
         if (r.loop.sleeps.at(-1) === Number.POSITIVE_INFINITY) r.dispatcher.end({ reason: "aborted" });
