@@ -1,4 +1,5 @@
 import type { Clock } from "@isomorph/interface";
+import { MissedTime } from "./missed-time.ts";
 
 /** A machine's time base with what the VMM itself needs of it. */
 export interface Timebase extends Clock {
@@ -6,6 +7,11 @@ export interface Timebase extends Clock {
   readonly instructionsPerTick?: number;
   /** Lets time jump to `tick`, where time is made of instructions and there is nothing to execute. */
   skipTo?(tick: number): void;
+  /**
+   * Makes up for time that the host's clock has missed, by a step: true when time has moved, and this is to be called
+   * again soon. Whoever waits for time has to look at it again then.
+   */
+  catchUp?(): boolean;
   /** Starts again at tick 0. */
   reset(): void;
   /** Time stands still until {@link resume}. */
@@ -30,10 +36,14 @@ export interface HostClock extends Timebase {
   readonly pausedAt: number | undefined;
 }
 
-/** The host's monotonic time. `now` gives milliseconds. */
-export function hostClock(now: () => number = () => performance.now()): HostClock {
+/**
+ * The host's monotonic time. `now` gives milliseconds, and so does `wall`: where it is given, time follows it after the
+ * host was suspended.
+ */
+export function hostClock(now: () => number = () => performance.now(), wall?: () => number): HostClock {
   let origin = now();
   let pausedAt: number | undefined;
+  const missed = wall && new MissedTime(now, wall);
   return {
     frequency: TIMEBASE_FREQUENCY,
     get origin() {
@@ -45,14 +55,25 @@ export function hostClock(now: () => number = () => performance.now()): HostCloc
     now: () => ticksBetween(origin, pausedAt ?? now()),
     reset() {
       origin = pausedAt ?? now();
+      missed?.forget();
     },
     pause() {
       pausedAt ??= now();
     },
     resume() {
-      if (pausedAt !== undefined) origin += now() - pausedAt;
+      if (pausedAt === undefined) return;
+      origin += now() - pausedAt;
       pausedAt = undefined;
+      missed?.skip();
     },
+    ...(missed && {
+      catchUp() {
+        if (pausedAt !== undefined) return false;
+        const step = missed.take();
+        origin -= step;
+        return step > 0;
+      },
+    }),
   };
 }
 

@@ -378,9 +378,10 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
   #makeClock(): Timebase {
     const { clock = "host" } = this.#config;
     const { threads } = this.#config;
+    const wall = () => Date.now();
     if (threads !== undefined)
-      return sharedClock(() => this.#machine?.processor.threads?.share.memory, threads.now);
-    if (clock === "host") return hostClock();
+      return sharedClock(() => this.#machine?.processor.threads?.share.memory, threads.now, wall);
+    if (clock === "host") return hostClock(() => performance.now(), wall);
     if (clock === "instructions") return instructionClock(() => this.#dispatcher?.instructions ?? 0);
     return embedderClock(clock);
   }

@@ -1,5 +1,6 @@
 import type { Hart } from "@isomorph/cpu";
 import type { Timebase } from "../clock.ts";
+import { LOOK_MS } from "../missed-time.ts";
 import type { VmOutcome } from "../outcome.ts";
 import type { InterpreterRoutines, MachineDispatcher, PlatformTimer, RunLimits } from "./contract.ts";
 import type { EventLoop } from "./event-loop.ts";
@@ -200,7 +201,8 @@ export class Dispatcher implements MachineDispatcher {
         continue;
       }
       counters.turns++;
-      const isIdle = this.#turn();
+      const hasJumped = this.#clock.catchUp?.() ?? false;
+      const isIdle = this.#turn() && !hasJumped;
       if (this.#outcome !== undefined) return this.#outcome;
       if (this.#isPaused) continue;
       const now = this.#eventLoop.now();
@@ -382,6 +384,7 @@ export class Dispatcher implements MachineDispatcher {
   }
 
   #untilNextTimer(): number {
-    return ((this.#nextWakeUp() - this.#clock.now()) * 1000) / this.#clock.frequency;
+    const milliseconds = ((this.#nextWakeUp() - this.#clock.now()) * 1000) / this.#clock.frequency;
+    return this.#clock.catchUp === undefined ? milliseconds : Math.min(milliseconds, LOOK_MS);
   }
 }

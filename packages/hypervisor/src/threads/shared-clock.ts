@@ -7,8 +7,12 @@ function fieldsOf(memory: WebAssembly.Memory): Float64Array {
 }
 
 /** The clock that {@link hostClock} is, kept in the machine's memory so that all threads read the same. */
-export function sharedClock(memory: () => WebAssembly.Memory | undefined, now: () => number): Timebase {
-  const clock = hostClock(now);
+export function sharedClock(
+  memory: () => WebAssembly.Memory | undefined,
+  now: () => number,
+  wall?: () => number,
+): Timebase {
+  const clock = hostClock(now, wall);
   const share = (): void => {
     const buffer = memory();
     if (buffer === undefined) return;
@@ -30,6 +34,11 @@ export function sharedClock(memory: () => WebAssembly.Memory | undefined, now: (
     resume() {
       clock.resume();
       share();
+    },
+    catchUp() {
+      const hasMoved = clock.catchUp?.() ?? false;
+      if (hasMoved) share();
+      return hasMoved;
     },
   };
 }

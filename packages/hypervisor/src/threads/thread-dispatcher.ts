@@ -10,6 +10,7 @@ import type {
 import type { EventLoop } from "../dispatcher/event-loop.ts";
 import { HartState } from "../dispatcher/hart-state.ts";
 import { VmError } from "../errors.ts";
+import { LOOK_MS as SUSPEND_LOOK_MS } from "../missed-time.ts";
 import type { VmOutcome } from "../outcome.ts";
 import type { HartHandle, HartThreads } from "./hart-threads.ts";
 
@@ -31,6 +32,8 @@ const TURN_MS = 5;
 const LINGER_MS = 0.03;
 /** Milliseconds between two looks at what nothing announces: the instruction limit, and test devices in RAM. */
 const LOOK_MS = 1;
+/** Milliseconds between two steps towards a wall clock that is ahead: each hart gets a slice. */
+const CATCH_UP_MS = 2;
 /** The longest delay that timers take. */
 const MAX_DELAY = 2 ** 31 - 1;
 /** Milliseconds in which every hart comes to rest, compilation of translated code included, unless its thread is dead. */
@@ -188,7 +191,8 @@ export class ThreadDispatcher implements MachineDispatcher {
       this.#turns++;
       const seen = processor.rung;
       this.#serve(turnBegan + TURN_MS);
-      const untilTimer = this.#expireTimers();
+      const longestWait = this.#catchUp();
+      const untilTimer = Math.min(this.#expireTimers(), longestWait);
       routines.afterSlice?.();
       if (this.instructions >= limit) this.end({ reason: "instruction-limit" });
       if (this.#outcome !== undefined || this.#isPaused) continue;
@@ -224,6 +228,15 @@ export class ThreadDispatcher implements MachineDispatcher {
     } finally {
       this.#isServing = false;
     }
+  }
+
+  /** Makes up for time that the host has missed. Milliseconds after which to look at it again. */
+  #catchUp(): number {
+    const { clock, processor } = this.#options;
+    if (clock.catchUp?.() !== true) return SUSPEND_LOOK_MS;
+    // Their timers may be due now.
+    for (const channel of processor.channels) channel.wake();
+    return CATCH_UP_MS;
   }
 
   /** Milliseconds until the platform's next timer. */
