@@ -145,7 +145,10 @@ export function reservation(draft: Draft): void {
   const free = (): number => registerOf(environment, "free");
   push(draft, encode(`lr.${size}${random.pick(["", ".aq", ".aqrl"])}`, free(), address));
   for (let count = random.below(3); count > 0; count--) {
-    const store = encode(random.pick(["sb", "sw", "sd"]), random.below(32), random.below(9), address);
+    const name = random.pick(["sb", "sw", "sd"]);
+    const value = random.below(32);
+    const offset = environment.protects ? random.below(9) & 8 : random.below(9);
+    const store = encode(name, value, offset, address);
     push(draft, random.oneIn(3) ? store : straightInstruction(environment));
   }
   const conditional = `sc.${size}${random.pick(["", ".rl", ".aqrl"])}`;
