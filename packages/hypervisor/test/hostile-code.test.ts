@@ -192,6 +192,27 @@ it("a page that is data beside its code stops being translated", async () => {
   expect(counters["cpu.regionsTranslated"]).toBeLessThan(100);
 });
 
+it("a page that was data beside its code is translated again when it holds code for good", async () => {
+  // The code is run, data is written beside it, and then the page becomes code of another kind.
+  const kernel = kernelOf(`
+    la s2, f; la s3, data; li s0, 200000
+    1: jalr s2; sd s0, 0(s3); addi s0, s0, -1; bnez s0, 1b
+    li t0, 0x00248493; sw t0, 0(s2); fence.i              # addi s1, s1, 2
+    li s0, 1000000
+    2: jalr s2; addi s0, s0, -1; bnez s0, 2b
+    ${sbi.shutdown}
+    .balign 4096
+    f: addi s1, s1, 1; c.nop; c.jr ra
+    .balign 64
+    data: .dword 0`);
+  const cpu = riscv64({ translationThreshold: 100 });
+  const { outcome, counters } = await survive({ cpu, kernel }, { maxInstructions: 10_000_000 });
+  expect(outcome).toEqual({ reason: "power-off", code: 0 });
+  // Until a batch is waited for no longer, some slices; while it is data, the first loop; then almost nothing.
+  expect(counters["cpu.instructionsInterpreted"]).toBeLessThan(3_000_000);
+  expect(counters["cpu.instructionsInRegions"]).toBeGreaterThan(4_000_000);
+});
+
 /** Random bytes for RAM: garbage, instructions that are likely to be valid, and branches among them. */
 function randomCode(seed: number, bytes: number): Uint8Array {
   const { below, pick, word } = chooser(seed);

@@ -13,6 +13,7 @@ import type { FloatName } from "../isa/semantics.ts";
 import { CHAIN_PARAMS, REGION_PARAMS } from "./chain.ts";
 import { type CodeMap, CodeMapView } from "./code-map.ts";
 import { type CodePages, localCodePages } from "./code-pages.ts";
+import { DataPages } from "./data-pages.ts";
 import { emitRegion } from "./emit-region.ts";
 import { type CodeReader, codeReader, discoverRegion, type Region } from "./region.ts";
 import type { CsrAccessFunctions, RegionFunctions } from "./semantics.ts";
@@ -48,8 +49,6 @@ const PATIENCE = 3;
 const MAX_REGIONS = 16384;
 /** Guest instructions in them, as regions may overlap: what bounds the memory that their code takes of the host. */
 const MAX_INSTRUCTIONS = 1 << 20;
-/** Writes to a page beside its translated code, after which the page counts as data. */
-const MAX_MISSES = 256;
 
 /** Makes, installs and drops the translations of guest code. */
 export class Translator {
@@ -61,8 +60,7 @@ export class Translator {
   /** Translations by page number of the host address. */
   readonly #pages = new Map<number, Set<Translation>>();
   readonly #byEntry = new Map<number, Translation>();
-  /** Pages that are written too often beside their code: writes so far. */
-  readonly #misses = new Map<number, number>();
+  readonly #dataPages = new DataPages();
   /** Entries of regions that are to do accesses themselves that miss the TLB. */
   readonly #patient = new Set<number>();
   readonly #free: number[] = [];
@@ -116,12 +114,11 @@ export class Translator {
     const host = request & ~1;
     if (request !== host) {
       if (this.#patient.has(host)) return;
-      this.#patient.add(host);
       const translation = this.#byEntry.get(host);
-      if (translation !== undefined) {
-        this.#remove(translation);
-        this.#ask(host, translation.secondPage);
-      }
+      if (translation === undefined) return;
+      this.#remove(translation);
+      this.#patient.add(host);
+      this.#ask(host, translation.secondPage);
       return;
     }
     const known = this.#byEntry.get(host);
@@ -157,7 +154,12 @@ export class Translator {
     }
     const regions: { entry: number; region: Region }[] = [];
     for (const [entry, next] of pending) {
-      if (this.#isData(entry >>> 12) || this.#byEntry.has(entry)) continue;
+      if (this.#byEntry.has(entry)) continue;
+      if (this.#isData(entry >>> 12)) {
+        // It counts anew.
+        this.#map.set(entry, 0);
+        continue;
+      }
       const second = next === undefined || this.#isData(next >>> 12) ? undefined : next;
       const region = discoverRegion(this.#reader, entry, second);
       if (region === undefined || !this.#map.ensureTable(entry)) continue;
@@ -169,7 +171,7 @@ export class Translator {
   }
 
   #isData(page: number): boolean {
-    return (this.#misses.get(page) ?? 0) >= MAX_MISSES || this.#codePages.isData(page);
+    return this.#dataPages.refuses(page) || this.#codePages.isData(page);
   }
 
   #install(regions: readonly { entry: number; region: Region }[]): void {
@@ -249,9 +251,7 @@ export class Translator {
     if (
       ![...translations].some(({ ranges }) => ranges.some(({ start, end }) => start < last && end > first))
     ) {
-      const misses = (this.#misses.get(page) ?? 0) + 1;
-      this.#misses.set(page, misses);
-      if (misses < MAX_MISSES) return;
+      if (!this.#dataPages.missed(page)) return;
     }
     for (const translation of [...translations]) this.#remove(translation);
     this.#pages.delete(page);
@@ -268,6 +268,7 @@ export class Translator {
     const { entry, index } = translation;
     this.#map.set(entry, 0);
     this.#byEntry.delete(entry);
+    this.#patient.delete(entry);
     this.#instructions -= translation.instructions;
     this.#options.regions.set(index, null);
     this.#free.push(index);
@@ -279,7 +280,7 @@ export class Translator {
     for (const translation of this.#byEntry.values()) this.#drop(translation);
     for (const page of this.#pages.keys()) this.#codePages.release(page);
     this.#pages.clear();
-    this.#misses.clear();
+    this.#dataPages.clear();
     this.#patient.clear();
   }
 
