@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { ours, qemu, rvvm, tinyemu } from "../src/cpu/emulators.ts";
+import { chromium, ours, qemu, rvvm, tinyemu, v86 } from "../src/cpu/emulators.ts";
 import { kernelWithInitrd } from "../src/cpu/kernel-with-initrd.ts";
 import { tinyemuFirmware } from "../src/cpu/tinyemu-machine.ts";
 
@@ -40,7 +40,7 @@ test("TinyEMU's device tree is one that dtc has nothing to say about, behind the
   expect(dts).toContain('riscv,isa = "rv64ima');
 });
 
-test("every emulator has one hart, 1 GiB, and the same command line but for its console", async () => {
+test("every emulator has one hart, 1 GiB where it is told how much, and the same command line but for its console", async () => {
   const line = async (emulator: ReturnType<typeof qemu>): Promise<string> =>
     (await emulator.command(images)).argv.join(" ");
   expect(await line(ours())).toMatch(
@@ -52,6 +52,12 @@ test("every emulator has one hart, 1 GiB, and the same command line but for its 
   );
   expect(await line(rvvm("/rvvm"))).toMatch(
     /^\/rvvm \/fw_jump.bin -m 1G -smp 1 .*console=ttyS0 initrd=0x84000000,7 rdinit=\/bench\/init$/,
+  );
+  expect(await line(chromium())).toMatch(
+    /chromium\/main.ts chromium \S+worker.js \S+ 1073741824 .*console=ttyS0 rdinit=\/bench\/init$/,
+  );
+  expect(await line(v86("/v86"))).toMatch(
+    /v86\/main.ts \/v86 \S+ \S+ \S+ console=ttyS0 rdinit=\/bench\/init$/,
   );
   const [program, config] = (await tinyemu("/temu").command(images)).argv;
   expect(program).toBe("/temu");

@@ -1,4 +1,6 @@
 /** How the harness watches an emulator: marks, clocks, failures. Bash stands in for one: the clocks are real. */
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
 import { MarkReader } from "../src/cpu/marks.ts";
 import { processTimes } from "../src/cpu/process-times.ts";
@@ -33,6 +35,23 @@ test("the times of a process are those of its children too, while they run and w
   while (Date.now() < end) void 0;
   const after = processTimes(process.pid)!;
   expect(after.user + after.system).toBeGreaterThan(before.user + before.system);
+});
+
+test("children count that another thread has started", async () => {
+  const script = JSON.stringify(`${busy(400_000)}; echo done; read -r _`);
+  const worker = new Worker(
+    `const { parentPort } = require("node:worker_threads");
+    const child = require("node:child_process").spawn("bash", ["--norc", "-c", ${script}]);
+    child.stdout.once("data", () => parentPort.postMessage("done"));
+    parentPort.once("message", () => child.stdin.end());`,
+    { eval: true },
+  );
+  const before = processTimes(process.pid)!;
+  await once(worker, "message");
+  const after = processTimes(process.pid)!;
+  worker.postMessage("end");
+  await worker.terminate();
+  expect(after.user - before.user).toBeGreaterThan(0.2);
 });
 
 test("a row costs what is between its marks: neither the boot nor preparations, helpers included", async () => {

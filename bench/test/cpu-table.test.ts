@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { parseTableOptions, TableUsageError } from "../src/cpu/options.ts";
-import { requireProgram, requireSources } from "../src/cpu/require.ts";
+import { requireProgram, requireSources, requireV86 } from "../src/cpu/require.ts";
 import { rows } from "../src/cpu/rows.ts";
 import { geometricMean, markdownTable, tableCells, tableRow, textTable } from "../src/cpu/table.ts";
 import { tableSection, writeTable } from "../src/cpu/write-table.ts";
@@ -19,6 +19,11 @@ const cost = (user: number, system = 0): { user: number; system: number; wall: n
 });
 const rate = { name: "copies", title: "copies", work: 3000, scale: 1000, unit: "k" };
 const time = { name: "start", title: "start", work: 4, scale: 1, unit: "start", inverse: true };
+const columns = [
+  { name: "ours", title: "isomorph" },
+  { name: "theirs", title: "peer" },
+];
+const [ours, theirs] = columns;
 const costs = new Map([
   ["ours", [cost(1), cost(3), cost(2, 1)]],
   ["theirs", [cost(4), cost(4), cost(40, 20)]],
@@ -26,7 +31,7 @@ const costs = new Map([
 
 describe("a row", () => {
   test("tells work by user second, medians of the rounds, and the peer's time over ours", () => {
-    const row = tableRow(rate, costs, ["ours", "theirs"]);
+    const row = tableRow(rate, costs, columns);
     expect(row).toEqual({
       title: "copies",
       unit: "k/s",
@@ -37,21 +42,29 @@ describe("a row", () => {
   });
 
   test("that tells a time tells it for one, and its ratio is above 1 as well where ours is ahead", () => {
-    const row = tableRow(time, costs, ["ours", "theirs"]);
+    const row = tableRow(time, costs, columns);
     expect(row).toMatchObject({ unit: "s", values: [0.5, 1], ratios: [2] });
+  });
+
+  test("of ours elsewhere tells what that gives of ours", () => {
+    const elsewhere = { ...theirs!, isOurs: true };
+    const row = tableRow(rate, costs, [ours!, elsewhere]);
+    expect(row).toMatchObject({ ratios: [0.5], cpuRatios: [0.75] });
+    const [head] = tableCells({ columns: [ours!, elsewhere], rows: [row] });
+    expect(head?.slice(-2)).toEqual(["peer / isomorph", "with system time"]);
   });
 
   test("that took no time is an error that names it", () => {
     const none = new Map([["ours", [cost(0)]]]);
-    expect(() => tableRow(rate, none, ["ours"])).toThrow(/row copies: too short .* on ours/);
-    expect(() => tableRow(rate, none, ["theirs"])).toThrow(RangeError);
+    expect(() => tableRow(rate, none, [ours!])).toThrow(/row copies: too short .* on ours/);
+    expect(() => tableRow(rate, none, [theirs!])).toThrow(RangeError);
   });
 });
 
 describe("a table", () => {
-  const row = tableRow(rate, costs, ["ours", "theirs"]);
+  const row = tableRow(rate, costs, columns);
   const table = {
-    emulators: ["isomorph", "peer"],
+    columns,
     rows: [row, { ...row, title: "more", ratios: [0.5], cpuRatios: [3], values: [1234.5, 0.01234] }],
   };
 
@@ -67,7 +80,7 @@ describe("a table", () => {
   });
 
   test("has no ratios and no means for one emulator alone", () => {
-    const alone = { emulators: ["isomorph"], rows: [tableRow(rate, costs, ["ours"])] };
+    const alone = { columns: [ours!], rows: [tableRow(rate, costs, [ours!])] };
     expect(tableCells(alone)).toEqual([
       ["", "unit", "isomorph"],
       ["copies", "k/s", "1.50"],
@@ -106,16 +119,26 @@ describe("the command line", () => {
   test("is the whole table in five rounds unless told otherwise", () => {
     const options = parseTableOptions([], {});
     expect(options).toMatchObject({ rounds: 5, genuine: {}, verbose: false });
+    expect(options?.chromium).toBeUndefined();
     expect(options?.rows).toHaveLength(16);
     expect(parseTableOptions(["--help"], {})).toBeUndefined();
   });
 
   test("chooses rows in the table's order, and paths before the environment", () => {
-    const env = { RVVM: "/env/rvvm", COREMARK: "/env/coremark", DHRYSTONE: "" };
+    const env = {
+      RVVM: "/env/rvvm",
+      V86: "/env/v86",
+      CHROMIUM: "/env/chromium",
+      COREMARK: "/env/coremark",
+      DHRYSTONE: "",
+    };
     const args = ["--row", "gzip,memcpy", "--rounds", "2", "--rvvm", "/given/rvvm"];
     const options = parseTableOptions(args, env);
     expect(options?.rows.map(({ name }) => name)).toEqual(["memcpy", "gzip"]);
-    expect(options).toMatchObject({ rounds: 2, rvvm: "/given/rvvm" });
+    expect(options).toMatchObject({
+      ...{ rounds: 2, rvvm: "/given/rvvm" },
+      ...{ v86: "/env/v86", chromium: "/env/chromium" },
+    });
     expect(options?.genuine).toEqual({ coremark: "/env/coremark", dhrystone: undefined });
   });
 
@@ -137,12 +160,16 @@ describe("the command line", () => {
     );
     expect(() => requireProgram("rvvm", folder)).toThrow(TableUsageError);
     expect(() => requireProgram("qemu", "no-such-program")).toThrow(/apt-get install qemu-system-misc/);
+    expect(() => requireProgram("chromium", "no-such-program")).toThrow(/apt-get install chromium; or /);
     requireProgram("shell", "sh");
     expect(() => requireSources({ coremark: folder })).toThrow(
       /no folder of CoreMark: it has no core_main.c/,
     );
     expect(() => requireSources({ dhrystone: folder })).toThrow(/it has no dhry.h, no dhry_1.c, no dhry_2.c/);
     requireSources({});
+    expect(() => requireV86(folder)).toThrow(
+      /no folder of v86: it has no build\/libv86.mjs, no build\/v86.wasm/,
+    );
   });
 });
 

@@ -8,7 +8,7 @@
 
 struct node {
 	struct node *next;
-	uint64_t rest[7];
+	char rest[64 - sizeof(struct node *)];
 };
 
 int main(int argc, char **argv)

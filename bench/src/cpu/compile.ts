@@ -10,8 +10,32 @@ const execFile = promisify(execFileWithCallback);
 /** Folder of the guest's programs in C, its scripts and its init. */
 export const guestSources: string = fileURLToPath(new URL("../../guests/cpu", import.meta.url));
 
-/** The compiler, by its Debian name. */
-const COMPILER = "riscv64-linux-gnu-gcc";
+/** What the programs are compiled for. */
+export interface Target {
+  /** The compiler, by its Debian name. */
+  readonly compiler: string;
+  readonly options: readonly string[];
+  /** The Debian packages of the compiler and of its C library. */
+  readonly packages: readonly [compiler: string, library: string];
+}
+
+/** By Debian's names. */
+export type Architecture = "riscv64" | "i386";
+
+/** What the programs are compiled for on each. */
+export const targets: Readonly<Record<Architecture, Target>> = {
+  riscv64: {
+    compiler: "riscv64-linux-gnu-gcc",
+    options: [],
+    packages: ["gcc-riscv64-linux-gnu", "libc6-dev-riscv64-cross"],
+  },
+  // Without SSE2 doubles would be computed with the 80 bits of the x87.
+  i386: {
+    compiler: "i686-linux-gnu-gcc",
+    options: ["-msse2", "-mfpmath=sse"],
+    packages: ["gcc-i686-linux-gnu", "libc6-dev-i386-cross"],
+  },
+};
 
 /** Where the sources of benchmarks are that can't be in this repository. */
 export interface GenuineSources {
@@ -27,16 +51,20 @@ export interface GenuineSources {
  * @returns the names of the programs.
  * @throws Error when the compiler is not there, saying which package brings it, or refuses, with what it says.
  */
-export async function compileGuestPrograms(folder: string, genuine: GenuineSources): Promise<string[]> {
+export async function compileGuestPrograms(
+  folder: string,
+  genuine: GenuineSources,
+  target: Target = targets.riscv64,
+): Promise<string[]> {
   const sources = (await readdir(guestSources)).filter((name) => name.endsWith(".c")).sort();
   const programs = sources.map((name) => basename(name, ".c"));
   for (const name of programs) {
-    await compile(join(folder, name), ["-Wall", "-Wextra", join(guestSources, `${name}.c`), "-lm"]);
+    await compile(target, join(folder, name), ["-Wall", "-Wextra", join(guestSources, `${name}.c`), "-lm"]);
   }
   if (genuine.coremark !== undefined) {
     const at = (name: string): string => join(genuine.coremark!, name);
     const parts = ["core_list_join", "core_main", "core_matrix", "core_state", "core_util"];
-    await compile(join(folder, "coremark"), [
+    await compile(target, join(folder, "coremark"), [
       '-DFLAGS_STR="-O2"',
       "-DPERFORMANCE_RUN=1",
       `-I${genuine.coremark}`,
@@ -51,28 +79,32 @@ export async function compileGuestPrograms(folder: string, genuine: GenuineSourc
     // Written in C as it was before prototypes. Some versions read how often they shall run, others are told here.
     const runs = rows.find(({ name }) => name === "dhrystone")!.work * 1000;
     const dialect = ["-std=gnu89", "-fcommon", "-w", "-DTIME", `-DDHRY_ITERS=${runs}`];
-    await compile(join(folder, "dhrystone"), [...dialect, at("dhry_1.c"), at("dhry_2.c")]);
+    await compile(target, join(folder, "dhrystone"), [...dialect, at("dhry_1.c"), at("dhry_2.c")]);
     programs.push("dhrystone");
   }
   return programs;
 }
 
-async function compile(output: string, args: readonly string[]): Promise<void> {
+async function compile(
+  { compiler, options, packages }: Target,
+  output: string,
+  args: readonly string[],
+): Promise<void> {
   try {
-    await execFile(COMPILER, ["-O2", "-static", "-s", "-o", output, ...args]);
+    await execFile(compiler, ["-O2", "-static", "-s", ...options, "-o", output, ...args]);
   } catch (cause) {
     const { code, stderr } = cause as { code?: unknown; stderr?: string };
     if (code === "ENOENT") {
       throw new Error(
-        `the guest's programs need a compiler, ${COMPILER}, which this host lacks. On Debian and its relatives: ` +
-          "apt-get install gcc-riscv64-linux-gnu libc6-dev-riscv64-cross",
+        `the guest's programs need a compiler, ${compiler}, which this host lacks. On Debian and its relatives: ` +
+          `apt-get install ${packages.join(" ")}`,
         { cause },
       );
     }
     const hint = /fatal error: .*\.h: No such file|cannot find (-lc|crt1\.o)/.test(stderr ?? "")
-      ? "\n(its C library's headers are in libc6-dev-riscv64-cross)"
+      ? `\n(its C library's headers are in ${packages[1]})`
       : "";
-    throw new Error(`${COMPILER} could not build ${basename(output)}:\n${stderr ?? String(cause)}${hint}`, {
+    throw new Error(`${compiler} could not build ${basename(output)}:\n${stderr ?? String(cause)}${hint}`, {
       cause,
     });
   }

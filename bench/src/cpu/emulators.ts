@@ -1,7 +1,10 @@
-import { writeFile } from "node:fs/promises";
+import { mkdtemp, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Command } from "../benchmark.ts";
 import { isomorph } from "../programs.ts";
+import { bundleWorker } from "./chromium/bundle.ts";
+import type { Architecture } from "./compile.ts";
 import { kernelWithInitrd } from "./kernel-with-initrd.ts";
 import { tinyemuFirmware } from "./tinyemu-machine.ts";
 
@@ -9,7 +12,7 @@ import { tinyemuFirmware } from "./tinyemu-machine.ts";
 export interface BootImages {
   readonly kernel: string;
   readonly initrd: string;
-  /** OpenSBI, for those who bring no firmware. */
+  /** OpenSBI or a BIOS, for those who bring no firmware. */
   readonly firmware: string;
   /** The kernel's command line but for its console. */
   readonly append: string;
@@ -25,11 +28,22 @@ export interface Emulator {
   readonly title: string;
   /** What is run: found through PATH unless it holds a slash. */
   readonly program: string;
+  /** Ours elsewhere: its ratio is told the other way round, as what it gives of what ours gives. */
+  readonly isOurs?: boolean;
+  /** Which guest it boots; RISC-V's unless given. */
+  readonly architecture?: Architecture;
   /** Called before each run. */
   command(images: BootImages): Promise<Command>;
 }
 
+/** Which guest an emulator boots. */
+export function architectureOf({ architecture = "riscv64" }: Emulator): Architecture {
+  return architecture;
+}
+
 const UART = "console=ttyS0";
+const chromiumMain = fileURLToPath(new URL("chromium/main.ts", import.meta.url));
+const v86Main = fileURLToPath(new URL("v86/main.ts", import.meta.url));
 
 /** Ours, from this repository's source; or by a command that takes the same arguments. */
 export function ours(command?: string): Emulator {
@@ -42,6 +56,22 @@ export function ours(command?: string): Emulator {
       const machine = ["run", "--no-tty", "--memory", "1G", "--kernel", kernel, "--initrd", initrd];
       const argv = [...machine, "--append", `${UART} ${append}`];
       return words.length === 0 ? isomorph(argv) : { argv: [...words, ...argv] };
+    },
+  };
+}
+
+/** Ours in a worker of a headless Chromium, with the browser's processes counted. */
+export function chromium(program = "chromium"): Emulator {
+  return {
+    name: "chromium",
+    title: "isomorph in Chromium",
+    program,
+    isOurs: true,
+    command: async ({ kernel, initrd, append, folder }) => {
+      const worker = await bundleWorker(folder);
+      const profile = await mkdtemp(join(folder, "profile-"));
+      const bridge = [process.execPath, "--conditions=@isomorph/source", chromiumMain, program];
+      return { argv: [...bridge, worker, profile, String(2 ** 30), kernel, initrd, `${UART} ${append}`] };
     },
   };
 }
@@ -90,6 +120,20 @@ export function tinyemu(program: string): Emulator {
       const entries = Object.entries(machine).map(([key, value]) => `${key}: ${JSON.stringify(value)}`);
       await writeFile(config, `{ ${entries.join(", ")} }\n`);
       return { argv: [program, config] };
+    },
+  };
+}
+
+/** v86 under this Node, a PC of 32 bits. @param module - The folder of its npm package, or a built checkout. */
+export function v86(module: string): Emulator {
+  return {
+    name: "v86",
+    title: "v86",
+    program: process.execPath,
+    architecture: "i386",
+    command: async ({ kernel, initrd, firmware, append }) => {
+      const images = [firmware, kernel, initrd, `${UART} ${append}`];
+      return { argv: [process.execPath, v86Main, module, ...images] };
     },
   };
 }

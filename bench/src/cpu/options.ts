@@ -11,9 +11,13 @@ export interface TableOptions {
   /** A command line that is run instead of this repository's `isomorph`. */
   readonly ours?: string | undefined;
   readonly qemu?: string | undefined;
+  /** The browser, when it is given; it also takes part when {@link emulators} names it. */
+  readonly chromium?: string | undefined;
   /** Programs of peers that take part when they are given. */
   readonly rvvm?: string | undefined;
   readonly tinyemu?: string | undefined;
+  /** The folder of v86's npm package, or of a built checkout. */
+  readonly v86?: string | undefined;
   readonly genuine: GenuineSources;
   /** A Markdown file that takes the table. */
   readonly write?: string | undefined;
@@ -34,9 +38,13 @@ programs, command line and amounts of work, on one hart with 1 GiB.
   --rounds N                  rounds; each emulator runs once in each, in turn (default 5)
   --emulators NAME[,NAME]...  these only; isomorph alone is measured without a ratio
   --ours COMMAND              instead of this checkout's isomorph; also ISOMORPH_CLI
+  --chromium PROGRAM          adds isomorph in this headless Chromium; also CHROMIUM, or chromium among --emulators for
+                              the one that Debian installs. Its ratio is to isomorph in Node: 1 is as fast
   --qemu PROGRAM              instead of qemu-system-riscv64; also QEMU
   --rvvm PROGRAM              adds RVVM; also RVVM
   --tinyemu PROGRAM           adds TinyEMU (its temu); also TINYEMU
+  --v86 DIR                   adds v86, from its npm package or a built checkout; also V86. It is a PC of 32 bits: the
+                              programs are the same, compiled for that, under Debian 12's kernel
   --coremark DIR              builds and runs CoreMark from this checkout of it; also COREMARK
   --dhrystone DIR             the same for Dhrystone 2.1; also DHRYSTONE
   --write FILE                puts the table into a Markdown file, between its markers
@@ -51,9 +59,11 @@ const settings = {
   rounds: { type: "string", default: "5" },
   emulators: { type: "string" },
   ours: { type: "string" },
+  chromium: { type: "string" },
   qemu: { type: "string" },
   rvvm: { type: "string" },
   tinyemu: { type: "string" },
+  v86: { type: "string" },
   coremark: { type: "string" },
   dhrystone: { type: "string" },
   write: { type: "string" },
@@ -81,9 +91,11 @@ export function parseTableOptions(
     rounds,
     emulators: names(values.emulators),
     ours: values.ours ?? given("ISOMORPH_CLI"),
+    chromium: values.chromium ?? given("CHROMIUM"),
     qemu: values.qemu ?? given("QEMU"),
     rvvm: values.rvvm ?? given("RVVM"),
     tinyemu: values.tinyemu ?? given("TINYEMU"),
+    v86: values.v86 ?? given("V86"),
     genuine: {
       coremark: values.coremark ?? given("COREMARK"),
       dhrystone: values.dhrystone ?? given("DHRYSTONE"),

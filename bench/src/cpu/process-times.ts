@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** What a process tree has used up to now, in seconds. */
 export interface ProcessTimes {
@@ -37,12 +37,16 @@ function statFields(pid: number): string[] | undefined {
   }
 }
 
-/** The direct children, of whichever thread. */
+/** The direct children: the kernel keeps a list for each thread that has started some. */
 function children(pid: number): number[] {
+  const found: number[] = [];
   try {
-    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1");
-    return text.split(" ").filter(Boolean).map(Number);
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      const text = readFileSync(`/proc/${pid}/task/${thread}/children`, "latin1");
+      for (const child of text.split(" ")) if (child !== "") found.push(Number(child));
+    }
   } catch {
-    return [];
+    // It has ended meanwhile, or one of its threads has: those that were found are what there is.
   }
+  return found;
 }

@@ -2,15 +2,21 @@ import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { GenuineSources } from "./compile.ts";
 import { TableUsageError } from "./options.ts";
+import { modulePath, wasmPath } from "./v86/files.ts";
+
+const ADVICE: ReadonlyMap<string, string> = new Map([
+  [
+    "qemu",
+    "on Debian and its relatives: apt-get install qemu-system-misc; or --emulators isomorph for no peer",
+  ],
+  ["chromium", "on Debian and its relatives: apt-get install chromium; or --chromium PROGRAM"],
+]);
 
 /** @throws TableUsageError when there is no such program, telling what to do about it. */
 export function requireProgram(emulator: string, program: string): void {
   const folders = program.includes("/") ? [""] : (process.env.PATH ?? "").split(delimiter);
   if (folders.some((folder) => isExecutable(join(folder, program)))) return;
-  const advice =
-    emulator === "qemu"
-      ? "on Debian and its relatives: apt-get install qemu-system-misc; or --emulators isomorph for no peer"
-      : "give the path of a program";
+  const advice = ADVICE.get(emulator) ?? "give the path of a program";
   throw new TableUsageError(`${emulator}: there is no program ${program} (${advice})`);
 }
 
@@ -26,6 +32,13 @@ export function requireSources({ coremark, dhrystone }: GenuineSources): void {
     if (missing.length > 0)
       throw new TableUsageError(`${folder} is no folder of ${title}: it has no ${missing.join(", no ")}`);
   }
+}
+
+/** @throws TableUsageError when a folder is none of v86. */
+export function requireV86(folder: string): void {
+  const missing = [modulePath, wasmPath].filter((path) => !existsSync(join(folder, path)));
+  if (missing.length > 0)
+    throw new TableUsageError(`${folder} is no folder of v86: it has no ${missing.join(", no ")}`);
 }
 
 function isExecutable(path: string): boolean {

@@ -1,4 +1,5 @@
-import type { Emulator } from "./emulators.ts";
+import type { Architecture } from "./compile.ts";
+import { architectureOf, type Emulator } from "./emulators.ts";
 import { INIT, type MeasuringGuest } from "./guest.ts";
 import type { TableOptions } from "./options.ts";
 import { BOOT_ROW } from "./rows.ts";
@@ -13,20 +14,23 @@ const PATIENCE = 300;
 /**
  * Every emulator does every row once. All are there at the same time, but only one has something to do: so those who
  * are compared do a row right after one another, whatever else the host is busy with.
+ *
+ * @param guests - Has one for each emulator's architecture.
  */
 export async function runRound(
   emulators: readonly Emulator[],
-  { kernel, bootInitrd, initrd, firmware }: MeasuringGuest,
+  guests: ReadonlyMap<Architecture, MeasuringGuest>,
   folder: string,
   { rows, verbose }: TableOptions,
   onRow: (emulator: Emulator, row: string, cost: RowCost) => void,
 ): Promise<void> {
   const onOutput = verbose ? (text: string): void => void process.stderr.write(text) : undefined;
   const common = { patience: PATIENCE, onOutput };
+  const guestOf = (emulator: Emulator): MeasuringGuest => guests.get(architectureOf(emulator))!;
   if (rows.some(({ name }) => name === BOOT_ROW)) {
     for (const emulator of emulators) {
-      const images = { kernel, initrd: bootInitrd, firmware, append: "rdinit=/bin/sh", folder };
-      const command = await emulator.command(images);
+      const { kernel, bootInitrd: initrd, firmware } = guestOf(emulator);
+      const command = await emulator.command({ kernel, initrd, firmware, append: "rdinit=/bin/sh", folder });
       onRow(emulator, BOOT_ROW, await runUntil({ ...common, command }, BOOT_ROW, INIT_STARTS));
     }
   }
@@ -37,6 +41,7 @@ export async function runRound(
   const sessions: Session[] = [];
   try {
     for (const emulator of emulators) {
+      const { kernel, initrd, firmware } = guestOf(emulator);
       const command = await emulator.command({ kernel, initrd, firmware, append, folder });
       sessions.push(new Session({ ...common, command }, names));
     }

@@ -5,13 +5,15 @@ import { join } from "node:path";
 import { cacheFolder } from "../../../packages/cli/src/start/folders.ts";
 import type { Cost } from "../benchmark.ts";
 import { describeCost } from "../paired.ts";
-import { type Emulator, ours, qemu, rvvm, tinyemu } from "./emulators.ts";
-import { buildMeasuringGuest } from "./guest.ts";
+import type { Architecture } from "./compile.ts";
+import { architectureOf, chromium, type Emulator, ours, qemu, rvvm, tinyemu, v86 } from "./emulators.ts";
+import { buildMeasuringGuest, type MeasuringGuest } from "./guest.ts";
 import { type TableOptions, TableUsageError } from "./options.ts";
-import { requireProgram, requireSources } from "./require.ts";
+import { requireProgram, requireSources, requireV86 } from "./require.ts";
 import { runRound } from "./round.ts";
 import type { Row } from "./rows.ts";
 import { type Table, tableRow } from "./table.ts";
+import { buildPcGuest } from "./v86/guest.ts";
 import type { TableOrigin } from "./write-table.ts";
 
 /** A table, and what it was measured with. */
@@ -30,33 +32,36 @@ export async function runTable(options: TableOptions, tell: (line: string) => vo
   const emulators = chooseEmulators(options);
   for (const { name, program } of emulators) requireProgram(name, program);
   requireSources(options.genuine);
+  if (options.v86 !== undefined) requireV86(options.v86);
   const folder = await mkdtemp(join(tmpdir(), "isomorph-bench-"));
-  // Also when interrupted, for which `exit` stands in.
-  const clean = (): void => rmSync(folder, { recursive: true, force: true });
+  // Also when interrupted, for which `exit` stands in. A browser that was ended may still be about to write there.
+  const clean = (): void => rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   const leave = (): never => process.exit(130);
   process.once("exit", clean);
   process.once("SIGINT", leave);
   process.once("SIGTERM", leave);
   try {
-    const guest = await buildMeasuringGuest(cacheFolder(), folder, options.genuine, tell);
+    const guests = await buildGuests(emulators, folder, options, tell);
     const host = `${cpus().length} x ${cpus()[0]?.model ?? "unknown CPU"}`;
-    const origin = { host, rounds: options.rounds, version: guest.version };
-    tell(`${host}, Node ${process.version}, Linux ${guest.version} in the guest`);
+    const versions = [...guests.values()].map((guest) => guest.version).join(" or ");
+    const origin = { host, rounds: options.rounds, version: versions };
+    tell(`${host}, Node ${process.version}, Linux ${versions} in the guest`);
     const costs = new Map(options.rows.map(({ name }) => [name, new Map<string, Cost[]>()]));
     const results = new Map<string, { readonly by: string; readonly result: string }>();
     for (let round = 1; round <= options.rounds; round++) {
       const turn = round % 2 === 1 ? emulators : emulators.toReversed();
-      await runRound(turn, guest, folder, options, (emulator, name, cost) => {
+      await runRound(turn, guests, folder, options, (emulator, name, cost) => {
         tell(`${round}/${options.rounds} ${name}, ${emulator.title}: ${describeCost(cost)}`);
         const of = costs.get(name)!;
         of.set(emulator.name, [...(of.get(emulator.name) ?? []), cost]);
-        compareResults(results, name, emulator.name, cost.result);
+        const { fuses = false } = options.rows.find((row) => row.name === name)!;
+        const work = fuses ? `${name} on ${architectureOf(emulator)}` : name;
+        compareResults(results, work, emulator.name, cost.result);
       });
     }
-    const names = emulators.map(({ name }) => name);
     const table = {
-      emulators: emulators.map(({ title }) => title),
-      rows: options.rows.map((row) => tableRow(titled(row, options), costs.get(row.name)!, names)),
+      columns: emulators,
+      rows: options.rows.map((row) => tableRow(titled(row, options), costs.get(row.name)!, emulators)),
     };
     return { table, origin };
   } finally {
@@ -66,12 +71,31 @@ export async function runTable(options: TableOptions, tell: (line: string) => vo
   }
 }
 
+/** Builds a guest for each architecture that is there. */
+async function buildGuests(
+  emulators: readonly Emulator[],
+  folder: string,
+  { genuine }: TableOptions,
+  tell: (line: string) => void,
+): Promise<Map<Architecture, MeasuringGuest>> {
+  const guests = new Map<Architecture, MeasuringGuest>();
+  const options = { cacheDir: cacheFolder(), folder, genuine, tell };
+  for (const architecture of new Set(emulators.map(architectureOf))) {
+    const guest = await (architecture === "i386" ? buildPcGuest(options) : buildMeasuringGuest(options));
+    guests.set(architecture, guest);
+  }
+  return guests;
+}
+
 function chooseEmulators(options: TableOptions): Emulator[] {
+  const isNamed = (name: string): boolean => options.emulators?.includes(name) === true;
   const all = [
     ours(options.ours),
+    ...(options.chromium !== undefined || isNamed("chromium") ? [chromium(options.chromium)] : []),
     qemu(options.qemu),
     ...(options.rvvm === undefined ? [] : [rvvm(options.rvvm)]),
     ...(options.tinyemu === undefined ? [] : [tinyemu(options.tinyemu)]),
+    ...(options.v86 === undefined ? [] : [v86(options.v86)]),
   ];
   if (options.emulators === undefined) return all;
   const unknown = options.emulators.filter((name) => !all.some((emulator) => emulator.name === name));
@@ -79,20 +103,20 @@ function chooseEmulators(options: TableOptions): Emulator[] {
     const known = all.map(({ name }) => name).join(", ");
     throw new TableUsageError(`no emulator ${unknown.join(", ")}; there are ${known}`);
   }
-  return all.filter(({ name }) => options.emulators?.includes(name));
+  return all.filter(({ name }) => isNamed(name));
 }
 
 /** Equal work has equal results: another one means that an emulator computes wrongly. */
 function compareResults(
   results: Map<string, { readonly by: string; readonly result: string }>,
-  row: string,
+  work: string,
   by: string,
   result: string,
 ): void {
-  const first = results.get(row);
-  if (first === undefined) results.set(row, { by, result });
+  const first = results.get(work);
+  if (first === undefined) results.set(work, { by, result });
   else if (first.result !== result) {
-    throw new Error(`row ${row}: ${by} computed ${result}, and ${first.by} ${first.result}`);
+    throw new Error(`row ${work}: ${by} computed ${result}, and ${first.by} ${first.result}`);
   }
 }
 

@@ -11,16 +11,25 @@ export interface TableRow {
   readonly unit: string;
   /** Per second of the emulator's user CPU time, or seconds of it for one; medians, in the emulators' order. */
   readonly values: readonly number[];
-  /** Each peer's user time over ours: above 1 means that ours is ahead. */
+  /** Each peer's user time over ours, above 1 where ours is ahead; ours over ours elsewhere, above 1 where that is. */
   readonly ratios: readonly number[];
   /** The same with the time in the host's kernel added. */
   readonly cpuRatios: readonly number[];
 }
 
+/** An emulator's column: ours is the first. */
+export interface Column {
+  /** By which the costs are found. */
+  readonly name: string;
+  /** The head. */
+  readonly title: string;
+  /** Ours elsewhere. */
+  readonly isOurs?: boolean;
+}
+
 /** The finished table. */
 export interface Table {
-  /** Heads of the columns: ours is the first. */
-  readonly emulators: readonly string[];
+  readonly columns: readonly Column[];
   readonly rows: readonly TableRow[];
 }
 
@@ -33,15 +42,14 @@ export function geometricMean(values: readonly number[]): number {
 /**
  * The medians of a row and their ratios.
  *
- * @param names - The emulators', ours first.
  * @throws Error when a row took no time that could be measured.
  */
-export function tableRow(row: Row, costs: RowCosts, names: readonly string[]): TableRow {
-  const medians = names.map((name) => {
+export function tableRow(row: Row, costs: RowCosts, columns: readonly Column[]): TableRow {
+  const medians = columns.map(({ name, isOurs = false }) => {
     const of = costs.get(name) ?? [];
     const user = median(of.map((cost) => cost.user));
     if (!(user > 0)) throw new Error(`row ${row.name}: too short to be measured on ${name}`);
-    return { user, cpu: median(of.map((cost) => cost.user + cost.system)) };
+    return { isOurs, user, cpu: median(of.map((cost) => cost.user + cost.system)) };
   });
   const [first, ...peers] = medians;
   const amount = row.work / row.scale;
@@ -49,27 +57,27 @@ export function tableRow(row: Row, costs: RowCosts, names: readonly string[]): T
     title: row.title,
     unit: row.inverse ? "s" : `${row.unit}/s`,
     values: medians.map(({ user }) => (row.inverse ? user / amount : amount / user)),
-    ratios: peers.map(({ user }) => user / first!.user),
-    cpuRatios: peers.map(({ cpu }) => cpu / first!.cpu),
+    ratios: peers.map(({ isOurs, user }) => (isOurs ? first!.user / user : user / first!.user)),
+    cpuRatios: peers.map(({ isOurs, cpu }) => (isOurs ? first!.cpu / cpu : cpu / first!.cpu)),
   };
 }
 
 /** The cells of a table, its head first; numbers as text. */
 export function tableCells(table: Table): string[][] {
-  const [first = "", ...peers] = table.emulators;
-  const head = [
-    "",
-    "unit",
-    ...table.emulators,
-    ...peers.flatMap((name) => [`${first} / ${name}`, "with system time"]),
-  ];
+  const [first, ...peers] = table.columns;
+  const heads = peers.map(({ title, isOurs }) => {
+    const pair = [first!.title, title];
+    return (isOurs === true ? pair.toReversed() : pair).join(" / ");
+  });
+  const titles = table.columns.map(({ title }) => title);
+  const head = ["", "unit", ...titles, ...heads.flatMap((ratio) => [ratio, "with system time"])];
   const body = table.rows.map(({ title, unit, values, ratios, cpuRatios }) => [
     title,
     unit,
     ...values.map(figure),
     ...ratios.flatMap((ratio, i) => [ratio.toFixed(2), cpuRatios[i]!.toFixed(2)]),
   ]);
-  const blank = table.emulators.map(() => "");
+  const blank = titles.map(() => "");
   const means = peers.flatMap((_, i) =>
     [table.rows.map(({ ratios }) => ratios[i]!), table.rows.map(({ cpuRatios }) => cpuRatios[i]!)].map(
       (column) => geometricMean(column).toFixed(2),

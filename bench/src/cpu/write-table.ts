@@ -16,7 +16,7 @@ export interface TableOrigin {
 export function tableSection(table: Table, { host, rounds, version }: TableOrigin): string {
   const origin =
     `Guest work per second of the emulator's user CPU time: ${roundsTold(rounds)} on ${host}, Node ` +
-    `${process.version}, Linux ${version} in the guest. A ratio above 1 means that ours is ahead.`;
+    `${process.version}, Linux ${version} in the guest. A ratio above 1 means that the one named first is ahead.`;
   return `${BEGIN}\n${wrap(origin)}\n\n${markdownTable(tableCells(table))}\n${END}`;
 }
 

@@ -25,6 +25,9 @@ export interface PrivateAptOptions {
   readonly tools: HostTools;
   /** Base address of a Debian mirror; the host's own apt sources decide when absent. */
   readonly mirror?: string | undefined;
+  /** The guest's, by Debian's names, when absent. */
+  readonly suite?: string | undefined;
+  readonly architecture?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress: OnGuestProgress;
 }
@@ -59,7 +62,7 @@ Description: what the builder stands for
 
 /** Prepares the folder and its configuration. Only {@link PrivateApt.update} and `download` use the network. */
 export async function openPrivateApt(options: PrivateAptOptions): Promise<PrivateApt> {
-  const { directory, tools, signal, onProgress } = options;
+  const { directory, tools, suite = SUITE, architecture = ARCHITECTURE, signal, onProgress } = options;
   const archives = join(directory, "cache", "archives");
   const configuration = join(directory, "apt.conf");
   const mirror = chooseMirror(options.mirror);
@@ -67,15 +70,15 @@ export async function openPrivateApt(options: PrivateAptOptions): Promise<Privat
     await mkdir(join(directory, folder), { recursive: true });
   }
   const inherited = await hostAcquireSettings(tools, signal);
-  await writeFile(configuration, privateConfiguration(directory) + inherited);
+  await writeFile(configuration, privateConfiguration(directory, architecture) + inherited);
   await writeFile(join(directory, "status"), STATUS);
 
   const base: RunOptions = { env: { APT_CONFIG: configuration, DEBIAN_FRONTEND: "noninteractive" }, signal };
-  const fileOf = ({ name, version, architecture }: ArchivePackage): string =>
-    join(archives, `${name}_${version.replaceAll(":", "%3a")}_${architecture}.deb`);
+  const fileOf = (entry: ArchivePackage): string =>
+    join(archives, `${entry.name}_${entry.version.replaceAll(":", "%3a")}_${entry.architecture}.deb`);
 
   const updateWith = async (keyring: string): Promise<void> => {
-    await writeFile(join(directory, "etc", "guest.sources"), sourcesFile(mirror.uri, keyring));
+    await writeFile(join(directory, "etc", "guest.sources"), sourcesFile(mirror.uri, suite, keyring));
     await runTool(tools["apt-get"], ["update", "-q", "-o", "APT::Update::Error-Mode=any"], base);
   };
 
@@ -83,7 +86,7 @@ export async function openPrivateApt(options: PrivateAptOptions): Promise<Privat
     fileOf,
 
     async update(): Promise<void> {
-      onProgress({ step: "index", message: `reading the index of Debian ${SUITE} for ${ARCHITECTURE}` });
+      onProgress({ step: "index", message: `reading the index of Debian ${suite} for ${architecture}` });
       let refusal: unknown;
       for (const keyring of [DEBIAN_KEYRING, mirror.signedBy]) {
         if (keyring === undefined || !(await exists(keyring))) continue;
@@ -94,12 +97,12 @@ export async function openPrivateApt(options: PrivateAptOptions): Promise<Privat
           refusal = error;
         }
       }
-      const fetched = await fetchKeyring(tools, join(directory, "keyring"), signal, refusal);
+      const fetched = await fetchKeyring(tools, suite, join(directory, "keyring"), signal, refusal);
       try {
         await updateWith(fetched);
       } catch (error) {
         if (!isKeyTrouble(error)) throw error;
-        throw guestError("ERR_GUEST_KEYRING", `no keyring here verifies Debian ${SUITE}`, error);
+        throw guestError("ERR_GUEST_KEYRING", `no keyring here verifies Debian ${suite}`, error);
       }
     },
 
@@ -112,7 +115,7 @@ export async function openPrivateApt(options: PrivateAptOptions): Promise<Privat
       if (chosen.length === 0) throw guestError("ERR_GUEST_ARCHIVE", "apt chose no packages");
       const index = await runTool(tools["apt-cache"], ["show", "--no-all-versions", ...chosen], base);
       const found = new Map(
-        parseStanzas(index).map((fields) => [fields.get("package"), archivePackage(fields)]),
+        parseStanzas(index).map((fields) => [fields.get("package"), archivePackage(fields, architecture)]),
       );
       return chosen
         .map((choice) => choice.slice(0, choice.indexOf("=")))
@@ -194,7 +197,7 @@ async function hostAcquireSettings(tools: HostTools, signal: AbortSignal | undef
     .concat("\n");
 }
 
-function privateConfiguration(directory: string): string {
+function privateConfiguration(directory: string, architecture: string): string {
   const quoted = (name: string, value: string): string => `${name} "${value}";\n`;
   const nowhere = join(directory, "none");
   return [
@@ -214,8 +217,8 @@ function privateConfiguration(directory: string): string {
     quoted("Dir::Cache", join(directory, "cache")),
     quoted("Dir::Log", join(directory, "log")),
     quoted("Dir::Ignore-Files-Silently::", "."),
-    quoted("APT::Architecture", ARCHITECTURE),
-    quoted("APT::Architectures::", ARCHITECTURE),
+    quoted("APT::Architecture", architecture),
+    quoted("APT::Architectures::", architecture),
     quoted("APT::Install-Recommends", "false"),
     quoted("APT::Install-Suggests", "false"),
     quoted("APT::Sandbox::User", "root"),
@@ -224,8 +227,8 @@ function privateConfiguration(directory: string): string {
   ].join("");
 }
 
-function sourcesFile(uri: string, keyring: string): string {
-  return `Types: deb\nURIs: ${uri}\nSuites: ${SUITE}\nComponents: main\nSigned-By: ${keyring}\n`;
+function sourcesFile(uri: string, suite: string, keyring: string): string {
+  return `Types: deb\nURIs: ${uri}\nSuites: ${suite}\nComponents: main\nSigned-By: ${keyring}\n`;
 }
 
 function isKeyTrouble(error: unknown): boolean {
@@ -241,6 +244,7 @@ function isKeyTrouble(error: unknown): boolean {
  */
 async function fetchKeyring(
   tools: HostTools,
+  suite: string,
   directory: string,
   signal: AbortSignal | undefined,
   refusal: unknown,
@@ -256,7 +260,7 @@ async function fetchKeyring(
     signal?.throwIfAborted();
     throw guestError(
       "ERR_GUEST_KEYRING",
-      `this host has no keyring that verifies Debian ${SUITE}, and its apt brought no newer one. ` +
+      `this host has no keyring that verifies Debian ${suite}, and its apt brought no newer one. ` +
         "Install a current debian-archive-keyring",
       refusal ?? error,
     );
@@ -264,7 +268,7 @@ async function fetchKeyring(
   return join(directory, DEBIAN_KEYRING);
 }
 
-function archivePackage(fields: ReadonlyMap<string, string>): ArchivePackage {
+function archivePackage(fields: ReadonlyMap<string, string>, wanted: string): ArchivePackage {
   const name = fields.get("package") ?? "";
   const version = fields.get("version") ?? "";
   const architecture = fields.get("architecture") ?? "";
@@ -273,7 +277,7 @@ function archivePackage(fields: ReadonlyMap<string, string>): ArchivePackage {
   const wellFormed =
     /^[a-z0-9][a-z0-9+.-]*$/.test(name) &&
     /^[A-Za-z0-9.+~:-]+$/.test(version) &&
-    (architecture === ARCHITECTURE || architecture === "all") &&
+    (architecture === wanted || architecture === "all") &&
     Number.isSafeInteger(size) &&
     /^[0-9a-f]{64}$/.test(sha256);
   if (!wellFormed) throw guestError("ERR_GUEST_ARCHIVE", `the index describes ${name || "a package"} badly`);
