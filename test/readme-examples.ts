@@ -1,9 +1,11 @@
-/** What the first example of each README needs to run, and where it runs. */
+/** What the examples of READMEs need to run, and where they run. */
 
 /** The example of one README. */
 export interface ReadmeExample {
   /** The document, from the repository's root. */
   readonly readme: string;
+  /** Which of its TypeScript blocks, the first if not given. */
+  readonly block?: number;
   /** The package from whose folder the example imports, as a user's program would that depends on what it does. */
   readonly from: string;
   /** What the README takes for granted, as code that comes before the example. */
@@ -33,6 +35,12 @@ export const examples: readonly ReadmeExample[] = [
     inputs: `
       const bus = { covers: () => false, read: () => 0, write() {}, read64: () => 0n, write64() {} };
       const clock = { frequency: 10_000_000, now: () => 0 };`,
+  },
+  {
+    readme: "packages/cpu/README.md",
+    block: 1,
+    from: "cpu",
+    inputs: "const clock = { frequency: 10_000_000, now: () => 0 };",
   },
   {
     // A machine around the devices: a slot as a machine gives it, and a disk that reads as zeroes.

@@ -10,8 +10,8 @@ import { examples, type ReadmeExample } from "./readme-examples.ts";
 import { packages, root, runTool } from "./workspace.ts";
 
 /** The example as a program. The README's part of it is verbatim. */
-function programOf({ readme, inputs = "" }: ReadmeExample): string {
-  const example = codeBlocks(readDocument(readme).text, "ts")[0];
+function programOf({ readme, block = 0, inputs = "" }: ReadmeExample): string {
+  const example = codeBlocks(readDocument(readme).text, "ts")[block];
   if (example === undefined) throw new Error(`${readme} has no example`);
   return `${inputs}\n${example}`;
 }
@@ -34,7 +34,7 @@ async function provide(files: ReadmeExample["files"], folder: string): Promise<v
 
 test("every package's README has an example here", () => {
   const readmes = ["README.md", ...packages.map(({ name }) => `packages/${name}/README.md`)];
-  expect(examples.map(({ readme }) => readme).sort()).toEqual(readmes.sort());
+  expect([...new Set(examples.map(({ readme }) => readme))].sort()).toEqual(readmes.sort());
 });
 
 test.each(examples)("the example of $readme does what it says", { timeout: 900_000 }, async (example) => {
@@ -88,6 +88,6 @@ test("the examples type-check", { timeout: 120_000 }, () => {
   expect(found).toEqual([]);
 });
 
-function slug({ readme }: ReadmeExample): string {
-  return readme.replaceAll(/\W/g, "-").toLowerCase();
+function slug({ readme, block = 0 }: ReadmeExample): string {
+  return `${readme}-${block}`.replaceAll(/\W/g, "-").toLowerCase();
 }

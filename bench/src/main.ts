@@ -2,6 +2,7 @@ import { cpus } from "node:os";
 import { benchmarks } from "./benchmarks.ts";
 import { cpuCommand } from "./cpu.ts";
 import { describeCost, runPaired } from "./paired.ts";
+import { userCommand } from "./user.ts";
 
 const [name, ...rest] = process.argv.slice(2);
 const benchmark = benchmarks.find((candidate) => candidate.name === name);
@@ -10,10 +11,13 @@ if (name === undefined) {
   for (const { name, peer, description } of benchmarks)
     console.log(`${name}\t${description} (peer: ${peer})`);
   console.log("cpu\tthe table of sixteen rows against QEMU TCG and other peers (more: -- cpu --help)");
+  console.log("user\tprograms in user mode, without a kernel, against qemu-riscv64 (more: -- user --help)");
 } else if (name === "cpu") {
   process.exitCode = await cpuCommand(rest);
+} else if (name === "user") {
+  process.exitCode = await userCommand(rest);
 } else if (benchmark === undefined || rest.length > 0) {
-  const names = [...benchmarks.map((candidate) => candidate.name), "cpu"].join(", ");
+  const names = [...benchmarks.map((candidate) => candidate.name), "cpu", "user"].join(", ");
   console.error(`isomorph: usage: npm run bench -- NAME, with NAME one of: ${names}`);
   process.exitCode = 2;
 } else {

@@ -61,31 +61,60 @@ export async function compileGuestPrograms(
   for (const name of programs) {
     await compile(target, join(folder, name), ["-Wall", "-Wextra", join(guestSources, `${name}.c`), "-lm"]);
   }
-  if (genuine.coremark !== undefined) {
-    const at = (name: string): string => join(genuine.coremark!, name);
-    const parts = ["core_list_join", "core_main", "core_matrix", "core_state", "core_util"];
-    await compile(target, join(folder, "coremark"), [
-      '-DFLAGS_STR="-O2"',
-      "-DPERFORMANCE_RUN=1",
-      `-I${genuine.coremark}`,
-      `-I${at("posix")}`,
-      ...parts.map((part) => at(`${part}.c`)),
-      at("posix/core_portme.c"),
-    ]);
-    programs.push("coremark");
-  }
-  if (genuine.dhrystone !== undefined) {
-    const at = (name: string): string => join(genuine.dhrystone!, name);
-    // Written in C as it was before prototypes. Some versions read how often they shall run, others are told here.
-    const runs = rows.find(({ name }) => name === "dhrystone")!.work * 1000;
-    const dialect = ["-std=gnu89", "-fcommon", "-w", "-DTIME", `-DDHRY_ITERS=${runs}`];
-    await compile(target, join(folder, "dhrystone"), [...dialect, at("dhry_1.c"), at("dhry_2.c")]);
-    programs.push("dhrystone");
+  const runs = rows.find(({ name }) => name === "dhrystone")!.work * 1000;
+  for (const { name, args } of genuinePrograms(genuine, runs)) {
+    await compile(target, join(folder, name), args);
+    programs.push(name);
   }
   return programs;
 }
 
-async function compile(
+/** A benchmark that is not in this repository, and the compiler's arguments for it. */
+interface GenuineProgram {
+  readonly name: "coremark" | "dhrystone";
+  readonly args: readonly string[];
+}
+
+/**
+ * Those whose sources are given.
+ *
+ * @param dhrystoneRuns - How often Dhrystone runs: some versions of it take no argument.
+ */
+export function genuinePrograms(
+  { coremark, dhrystone }: GenuineSources,
+  dhrystoneRuns: number,
+): GenuineProgram[] {
+  const programs: GenuineProgram[] = [];
+  if (coremark !== undefined) {
+    const at = (name: string): string => join(coremark, name);
+    const parts = ["core_list_join", "core_main", "core_matrix", "core_state", "core_util"];
+    programs.push({
+      name: "coremark",
+      args: [
+        '-DFLAGS_STR="-O2"',
+        "-DPERFORMANCE_RUN=1",
+        `-I${coremark}`,
+        `-I${at("posix")}`,
+        ...parts.map((part) => at(`${part}.c`)),
+        at("posix/core_portme.c"),
+      ],
+    });
+  }
+  if (dhrystone !== undefined) {
+    const at = (name: string): string => join(dhrystone, name);
+    // Written in C as it was before prototypes.
+    const dialect = ["-std=gnu89", "-fcommon", "-w", "-DTIME", `-DDHRY_ITERS=${dhrystoneRuns}`];
+    programs.push({ name: "dhrystone", args: [...dialect, at("dhry_1.c"), at("dhry_2.c")] });
+  }
+  return programs;
+}
+
+/**
+ * Compiles one static program with `-O2`.
+ *
+ * @throws Error when the compiler is not there, saying which package brings it, or refuses, with what it says.
+ */
+export async function compile(
   { compiler, options, packages }: Target,
   output: string,
   args: readonly string[],

@@ -14,8 +14,7 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
 
 /** @throws TableUsageError when there is no such program, telling what to do about it. */
 export function requireProgram(emulator: string, program: string): void {
-  const folders = program.includes("/") ? [""] : (process.env.PATH ?? "").split(delimiter);
-  if (folders.some((folder) => isExecutable(join(folder, program)))) return;
+  if (hasProgram(program)) return;
   const advice = ADVICE.get(emulator) ?? "give the path of a program";
   throw new TableUsageError(`${emulator}: there is no program ${program} (${advice})`);
 }
@@ -39,6 +38,12 @@ export function requireV86(folder: string): void {
   const missing = [modulePath, wasmPath].filter((path) => !existsSync(join(folder, path)));
   if (missing.length > 0)
     throw new TableUsageError(`${folder} is no folder of v86: it has no ${missing.join(", no ")}`);
+}
+
+/** Whether there is a program of this name or path. */
+export function hasProgram(program: string): boolean {
+  const folders = program.includes("/") ? [""] : (process.env.PATH ?? "").split(delimiter);
+  return folders.some((folder) => isExecutable(join(folder, program)));
 }
 
 function isExecutable(path: string): boolean {

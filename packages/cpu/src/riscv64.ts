@@ -2,16 +2,15 @@ import type { MmioSize } from "@isomorph/interface";
 import { MachineMemory } from "@isomorph/mmu";
 import { type CoreExports, type CoreImports, coreModule } from "./core/core-module.ts";
 import { CoreHart } from "./core/hart.ts";
-import { cryptoTables } from "./isa/crypto-tables.ts";
-import { floatConstants } from "./isa/float-constants.ts";
-import { expansionTable } from "./isa/index.ts";
-import { CRYPTO_TABLES, EXPANSION_TABLE, FLOAT_CONSTANTS, TABLES_END } from "./memory-tables.ts";
+import { EXPANSION_TABLE, TABLES_END } from "./memory-tables.ts";
+import { checkThreshold } from "./options.ts";
 import type { Processor, ProcessorEnvironment, ProcessorFactory } from "./processor.ts";
 import { HART_STRIDE } from "./state.ts";
+import { writeTables } from "./tables.ts";
 import { ProcessorThreads } from "./threads/processor-threads.ts";
 import { RemoteHart } from "./threads/remote-hart.ts";
 import { announceCodeWrite } from "./threads/shared-code-pages.ts";
-import { codeMap, codeMapSize, LARGEST_ENTRY } from "./translator/code-map.ts";
+import { codeMap, codeMapSize } from "./translator/code-map.ts";
 import { Translator } from "./translator/translator.ts";
 
 /** How the processor executes. */
@@ -73,12 +72,7 @@ const ISA_EXTENSIONS = [
  */
 export function riscv64(options: Riscv64Options = {}): ProcessorFactory {
   const { translationThreshold = 2000 } = options;
-  if (!Number.isInteger(translationThreshold) || translationThreshold < 0) {
-    throw new RangeError(`translationThreshold ${translationThreshold} is not a whole number`);
-  }
-  if (translationThreshold > LARGEST_ENTRY) {
-    throw new RangeError(`translationThreshold ${translationThreshold} is above ${LARGEST_ENTRY}`);
-  }
+  checkThreshold(translationThreshold);
   return (environment) => createProcessor(environment, translationThreshold);
 }
 
@@ -105,9 +99,7 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
     throw new RangeError(`memorySize ${memory.size} is too large: at most ${largest} bytes`);
   }
   const { buffer } = memory.memory;
-  new Uint32Array(buffer, EXPANSION_TABLE, 65536).set(expansionTable());
-  new Uint8Array(buffer).set(cryptoTables(), CRYPTO_TABLES);
-  new Uint8Array(buffer).set(floatConstants(), FLOAT_CONSTANTS);
+  writeTables(buffer);
   const map = codeMap(codeMapStart, memory.size, memory.ramOffset);
   const regions = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
   const imports: CoreImports = {

@@ -130,13 +130,13 @@ function bySize(c: Code, sizeLog2: Var<"i32">, emit: (sizeLog2: number) => void)
   });
 }
 
-function loadSized(c: Code, address: I32, sizeLog2: number): I64 {
+export function loadSized(c: Code, address: I32, sizeLog2: number): I64 {
   if (sizeLog2 === 0) return c.i64.load8U(address);
   if (sizeLog2 === 1) return c.i64.load16U(address);
   return sizeLog2 === 2 ? c.i64.load32U(address) : c.i64.load(address);
 }
 
-function storeSized(c: Code, address: I32, value: I64, sizeLog2: number): void {
+export function storeSized(c: Code, address: I32, value: I64, sizeLog2: number): void {
   if (sizeLog2 === 0) c.i64.store8(address, value);
   else if (sizeLog2 === 1) c.i64.store16(address, value);
   else if (sizeLog2 === 2) c.i64.store32(address, value);

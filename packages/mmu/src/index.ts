@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+export { defineFlatMemory, type FlatLayout } from "./flat-memory.ts";
 export {
   encodePte,
   encodeSatp,

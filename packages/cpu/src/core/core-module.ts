@@ -1,4 +1,10 @@
-import { defineMmu, type HartBlocks, type MachineMemory } from "@isomorph/mmu";
+import {
+  defineFlatMemory,
+  defineMmu,
+  type HartBlocks,
+  type MachineMemory,
+  type MmuFunctions,
+} from "@isomorph/mmu";
 import { type FunctionRef, ModuleBuilder } from "@isomorph/wasm";
 import { type CsrIsa, defineCsrs } from "../csr/index.ts";
 import { defineFloat, type FloatFunctions } from "../float/index.ts";
@@ -8,22 +14,28 @@ import { State } from "../state.ts";
 import { Mailbox } from "../threads/layout.ts";
 import { defineChain } from "../translator/chain.ts";
 import { type CodeMap, defineTableFor } from "../translator/code-map.ts";
+import { flatSpace, translatedSpace } from "./address-space.ts";
 import { defineAtomicHost } from "./atomic-host.ts";
 import { plainMemory, sharedMemory } from "./atomic-memory.ts";
+import { defineLeave } from "./leave.ts";
 import { PureFunctions } from "./pure-functions.ts";
 
-/** What the core module calls outside. */
-export interface CoreImports extends WebAssembly.ModuleImports {
+/** What the core module of user mode calls outside. */
+export interface UserCoreImports extends WebAssembly.ModuleImports {
   readonly memory: WebAssembly.Memory;
   /** Translated regions; entry 0 is empty. */
   readonly regions: WebAssembly.Table;
+  readonly time: () => number;
+}
+
+/** What the core module of a machine calls outside. */
+export interface CoreImports extends UserCoreImports {
   readonly mmioCovers: (gpa: number, size: number) => number;
   readonly mmioRead: (gpa: number, size: number) => number;
   readonly mmioWrite: (gpa: number, size: number, value: number) => void;
   readonly mmioRead64: (gpa: number) => bigint;
   readonly mmioWrite64: (gpa: number, value: bigint) => void;
   readonly codeWritten: (ramOffset: number, length: number) => void;
-  readonly time: () => number;
   /** Where harts are threads: the hart has mail. */
   readonly mail: (state: number) => void;
 }
@@ -51,6 +63,11 @@ export interface CoreOptions {
   readonly expansionTable: number;
   readonly codeMap: CodeMap;
   readonly translationThreshold: number;
+  /**
+   * Whether harts run in user mode only, RAM being their address space, with neither MMU nor devices, and traps leave
+   * to the embedder.
+   */
+  readonly isFlat?: boolean;
 }
 
 /** The arithmetic functions with the names under which the core module exports them. */
@@ -80,43 +97,36 @@ export function coreFloatSignatures(): ReadonlyMap<FloatName, FunctionRef> {
  * the interpreter, with the machine's layout as constants.
  */
 export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
-  const { memory, harts } = options;
+  const { memory } = options;
   const holders = memory.codeHolders;
   const module = new ModuleBuilder();
   module.importMemory("env", "memory", memoryLimits(memory.memory));
   module.importTable("env", "regions", { min: 1 });
-  const imports = {
-    mmioCovers: module.importFunction("env", "mmioCovers", ["f64", "i32"], "i32"),
-    mmioRead: module.importFunction("env", "mmioRead", ["f64", "i32"], "f64"),
-    mmioWrite: module.importFunction("env", "mmioWrite", ["f64", "i32", "f64"]),
-    mmioRead64: module.importFunction("env", "mmioRead64", ["f64"], "i64"),
-    mmioWrite64: module.importFunction("env", "mmioWrite64", ["f64", "i64"]),
-    codeWritten: module.importFunction("env", "codeWritten", ["i32", "i32"]),
-    time: module.importFunction("env", "time", [], "f64"),
-  };
+  const imports = { time: module.importFunction("env", "time", [], "f64") };
   const mail = holders === undefined ? undefined : module.importFunction("env", "mail", ["i32"]);
-  const mmu = defineMmu(module, {
-    ramBase: memory.base,
-    ramSize: memory.size,
-    ramOffset: memory.ramOffset,
-    pageFlagsOffset: memory.pageFlagsOffset,
-    harts,
-    imports,
-    threads: holders && {
-      codeHoldersOffset: holders.offset,
-      unansweredOffset: Mailbox.UNANSWERED,
-    },
-  });
+  const { isFlat = false, codeMap } = options;
+  const layout = { base: memory.base, size: memory.size, ramOffset: memory.ramOffset };
+  const mmu = isFlat ? defineFlatMemory(module, layout) : defineMachineMmu(module, options);
   const csrs = defineCsrs(module, { mmu, imports, isa: CSR_ISA });
   const float = defineFloat(module, { fflagsOffset: State.FFLAGS });
   const atomicHost = defineAtomicHost(module, mmu);
   const pure = new PureFunctions(module);
   const atomics = holders === undefined ? plainMemory : sharedMemory;
   const run = defineInterpreter(module, {
-    functions: { mmu, csrs, float, pure: (target) => pure.declare(target), atomicHost, atomics, mail },
+    functions: {
+      space: isFlat ? flatSpace(layout) : translatedSpace,
+      mmu,
+      csrs,
+      leave: isFlat ? defineLeave(module) : undefined,
+      float,
+      pure: (target) => pure.declare(target),
+      atomicHost,
+      atomics,
+      mail,
+    },
     expansionTable: options.expansionTable,
-    codeMap: options.codeMap,
-    tableFor: defineTableFor(module, options.codeMap),
+    codeMap,
+    tableFor: defineTableFor(module, codeMap),
     translationThreshold: options.translationThreshold,
   });
   pure.define();
@@ -134,9 +144,34 @@ export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
   module.export("protectCode", mmu.protectCode);
   module.export("stripCodePages", mmu.stripCodePages);
   module.export("host", mmu.host);
-  module.export("chain", defineChain(module));
+  module.export("chain", defineChain(module, isFlat ? { space: layout, codeMap } : undefined));
   for (const [name, target] of floatFunctions(float)) module.export(name, target);
   return module.toBytes();
+}
+
+/** Defines the memory functions of a machine with its imports. */
+function defineMachineMmu(module: ModuleBuilder, { memory, harts }: CoreOptions): MmuFunctions {
+  const holders = memory.codeHolders;
+  const imports = {
+    mmioCovers: module.importFunction("env", "mmioCovers", ["f64", "i32"], "i32"),
+    mmioRead: module.importFunction("env", "mmioRead", ["f64", "i32"], "f64"),
+    mmioWrite: module.importFunction("env", "mmioWrite", ["f64", "i32", "f64"]),
+    mmioRead64: module.importFunction("env", "mmioRead64", ["f64"], "i64"),
+    mmioWrite64: module.importFunction("env", "mmioWrite64", ["f64", "i64"]),
+    codeWritten: module.importFunction("env", "codeWritten", ["i32", "i32"]),
+  };
+  return defineMmu(module, {
+    ramBase: memory.base,
+    ramSize: memory.size,
+    ramOffset: memory.ramOffset,
+    pageFlagsOffset: memory.pageFlagsOffset,
+    harts,
+    imports,
+    threads: holders && {
+      codeHoldersOffset: holders.offset,
+      unansweredOffset: Mailbox.UNANSWERED,
+    },
+  });
 }
 
 /** Import limits that accept the memory as it is. */

@@ -6,8 +6,8 @@ import { CSRS, Menvcfg } from "./table.ts";
 
 /** What a hart is reset to. */
 export interface CsrReset {
-  /** Mode to start in: 3, or 1 when no firmware runs in M-mode. */
-  readonly mode: 1 | 3;
+  /** Mode to start in: 3, 1 when no firmware runs in M-mode, 0 when there is nothing but user mode. */
+  readonly mode: 0 | 1 | 3;
   /** `mhartid`. */
   readonly hart: number;
 }

@@ -1,4 +1,4 @@
-import { FetchTlb } from "@isomorph/mmu";
+import { FetchTlb, type FlatLayout } from "@isomorph/mmu";
 import type { Code, FunctionRef, I32, Label, ModuleBuilder, Var } from "@isomorph/wasm";
 import { fetchTlbEntry, fetchTlbHit, fetchTlbHost } from "../core/soft-tlb.ts";
 import { Counter, emitAdd, emitBailCount } from "../counters.ts";
@@ -139,18 +139,26 @@ class InterpreterEmitter {
     const code = this.#code;
     const { i32, i64 } = code;
     const { state, ip, end, delta, remaining } = this.#vars;
+    const { flat } = this.#options.functions.space;
     code.scope(() => {
       const pc = code.let64(i64.load(state.get(), State.PC));
-      const entry = code.let32(fetchTlbEntry(code, state, pc));
+      const entry = flat === undefined ? code.let32(fetchTlbEntry(code, state, pc)) : undefined;
+      const at = flat === undefined ? undefined : code.let64(i64.add(pc.get(), -flat.base));
       code.if(
-        fetchTlbHit(code, entry, pc, state),
+        entry === undefined
+          ? i64.ltU((at as Var<"i64">).get(), (flat as FlatLayout).size)
+          : fetchTlbHit(code, entry, pc, state),
         () => {
-          ip.set(fetchTlbHost(code, entry, pc));
-          // Regions that go on in one another find its translations by this.
-          const known = FetchTlb.START + FetchTlb.EXTRA;
-          code.if(i32.eqz(i32.load(entry.get(), known)), () =>
-            i32.store(entry.get(), tableOf(code, this.#options.codeMap, ip), known),
-          );
+          if (entry === undefined) {
+            ip.set(i32.add(i32.wrapI64((at as Var<"i64">).get()), (flat as FlatLayout).ramOffset | 0));
+          } else {
+            ip.set(fetchTlbHost(code, entry, pc));
+            // Regions that go on in one another find its translations by this.
+            const known = FetchTlb.START + FetchTlb.EXTRA;
+            code.if(i32.eqz(i32.load(entry.get(), known)), () =>
+              i32.store(entry.get(), tableOf(code, this.#options.codeMap, ip), known),
+            );
+          }
           this.#page.set(i32.and(ip.get(), PAGE_MASK));
           end.set(i32.add(this.#page.get(), 4094));
         },
@@ -201,7 +209,8 @@ class InterpreterEmitter {
           this.#skipLookup.set(i32.const(0));
           code.if(bailed, () => {
             emitBailCount(code, state, ip);
-            this.#blameRegion();
+            // Where there is no TLB to miss, patience does not help.
+            if (this.#options.functions.space.flat === undefined) this.#blameRegion();
           });
         },
         () => {
@@ -275,8 +284,13 @@ class InterpreterEmitter {
       i32.store(state.get(), 0, State.FAULT);
       const tval = i64.load(state.get(), State.FAULT_ADDRESS);
       const value = code.let64(tval);
-      code.call(this.#options.functions.csrs.takeTrap, state.get(), cause.get(), value.get());
+      const { csrs, leave } = this.#options.functions;
+      code.call(leave ?? csrs.takeTrap, state.get(), cause.get(), value.get());
     });
+    if (this.#options.functions.leave !== undefined) {
+      this.#exit(Exit.TRAP);
+      return;
+    }
     code.if(i32.gtU(i32.load(state.get(), State.TRAPS_IN_A_ROW), TRAP_LOOP_LIMIT), () =>
       this.#exit(Exit.TRAP_LOOP),
     );

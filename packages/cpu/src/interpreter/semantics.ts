@@ -1,18 +1,10 @@
 import type { MmuFunctions } from "@isomorph/mmu";
-import { Access, Tlb } from "@isomorph/mmu";
+import { Access } from "@isomorph/mmu";
 import type { Code, FunctionRef, I32, I64, Label, Var } from "@isomorph/wasm";
+import { type AddressSpace, hostAddress, type Located } from "../core/address-space.ts";
 import type { AtomicHost } from "../core/atomic-host.ts";
 import type { AtomicMemory } from "../core/atomic-memory.ts";
-import {
-  dataContext,
-  hostLoad,
-  hostStore,
-  SIZE_LOG2,
-  signExtend,
-  tlbEntry,
-  tlbHost,
-  tlbTag,
-} from "../core/soft-tlb.ts";
+import { dataContext, hostLoad, hostStore, SIZE_LOG2, signExtend } from "../core/soft-tlb.ts";
 import type { CsrFunctions } from "../csr/index.ts";
 import type { FloatFunctions } from "../float/index.ts";
 import type { Instruction } from "../isa/instruction.ts";
@@ -56,11 +48,14 @@ export interface InterpreterLabels {
 }
 
 export interface InterpreterFunctions {
+  readonly space: AddressSpace;
   readonly mmu: MmuFunctions;
   readonly csrs: CsrFunctions;
   readonly float: FloatFunctions;
   /** The function of the module for a {@link PureFunction}. */
   readonly pure: (target: PureFunction) => FunctionRef;
+  /** `(state, cause, tval)`: where traps leave to the embedder, keeps what it wants to know; in the place of `takeTrap`. */
+  readonly leave: FunctionRef<readonly ["i32", "i64", "i64"], undefined> | undefined;
   readonly atomicHost: AtomicHost;
   readonly atomics: AtomicMemory;
   /** `(state)`: where harts are threads: does what other threads want from the hart. */
@@ -75,6 +70,10 @@ export const Exit = {
   TRAP_LOOP: 3,
   REQUESTED: 4,
   HOT_BLOCK: 5,
+  /** Where traps leave to the embedder. */
+  TRAP: 6,
+  /** Where stores to code are not noticed: FENCE.I was executed. */
+  FENCE_INSTRUCTION: 7,
 } as const;
 
 /** The instruction semantics with operands decoded at run time. */
@@ -186,16 +185,23 @@ export class InterpreterSemantics extends Semantics {
     code.if(this.state32(State.ATTENTION), () => end.set(i32.const(0)));
   }
 
+  /** Begins an access to the address on the stack. */
+  #locate(va: Var<"i64">, size: AccessSize, access: number, isAtomic = false): Located {
+    const { code } = this;
+    const { state } = this.#vars;
+    const extent = { access, size, isAtomic };
+    return this.#functions.space.locate(code, state, va, extent, () => dataContext(code, state));
+  }
+
   load(address: I64, size: AccessSize, signed: boolean): I64 {
     const { code } = this;
     const { state } = this.#vars;
     const va = code.let64(address);
-    const entry = code.let32(tlbEntry(code, state, va));
-    const hit = tlbTag(code, "eq", entry, va, size, Tlb.READ, () => dataContext(code, state));
+    const { hits, host, offset } = this.#locate(va, size, Access.READ);
     return code.choose(
       "i64",
-      hit,
-      () => hostLoad(code, tlbHost(code, entry, va), size, signed),
+      hits(),
+      () => hostLoad(code, host(), size, signed, offset),
       () => {
         this.#sync();
         const value = code.let64(
@@ -214,11 +220,10 @@ export class InterpreterSemantics extends Semantics {
     // The value is on top of the stack, the address below it.
     const stored = code.let64(value);
     const va = code.let64(address);
-    const entry = code.let32(tlbEntry(code, state, va));
-    const hit = tlbTag(code, "eq", entry, va, size, Tlb.WRITE, () => dataContext(code, state));
+    const { hits, host, offset } = this.#locate(va, size, Access.WRITE);
     code.if(
-      hit,
-      () => hostStore(code, tlbHost(code, entry, va), stored.get(), size),
+      hits(),
+      () => hostStore(code, host(), stored.get(), size, offset),
       () => {
         this.#sync();
         code.call(
@@ -243,12 +248,11 @@ export class InterpreterSemantics extends Semantics {
   ): Var<"i32"> {
     const { code, i32 } = this;
     const { state } = this.#vars;
-    const entry = code.let32(tlbEntry(code, state, va));
-    const tag = access === Access.WRITE ? Tlb.WRITE : Tlb.READ;
+    const located = this.#locate(va, size, access, true);
     const host = code.var("i32");
     code.if(
-      tlbTag(code, "eq", entry, va, size, tag, () => dataContext(code, state)),
-      () => host.set(tlbHost(code, entry, va)),
+      located.hits(),
+      () => host.set(hostAddress(code, located)),
       () => {
         this.#sync();
         host.set(
@@ -466,9 +470,18 @@ export class InterpreterSemantics extends Semantics {
     this.#resume();
   }
 
-  /** The interpreter reads memory anew for each instruction, and stores drop translations at once. */
+  /**
+   * The interpreter reads memory anew for each instruction, and stores drop translations at once; where stores are not
+   * noticed, the translator has to look for what has changed.
+   */
   fenceInstruction(): void {
-    this.#resume();
+    if (this.#functions.space.flat === undefined) {
+      this.#resume();
+      return;
+    }
+    const next = this.code.let64(this.nextPc());
+    this.i64.store(this.#vars.state.get(), next.get(), State.PC);
+    this.#exit(Exit.FENCE_INSTRUCTION);
   }
 
   fence(): void {

@@ -1,8 +1,8 @@
-import { FetchTlb } from "@isomorph/mmu";
+import { FetchTlb, type FlatLayout } from "@isomorph/mmu";
 import { type FunctionRef, type ModuleBuilder, type Signature, supportsTailCalls } from "@isomorph/wasm";
 import { fetchTlbEntry, fetchTlbHit, fetchTlbHost } from "../core/soft-tlb.ts";
 import { State } from "../state.ts";
-import { entryOf } from "./code-map.ts";
+import { type CodeMap, entryOf } from "./code-map.ts";
 
 /** `(state, remaining, returnTo, depth, pc)`: goes on at a guest address. */
 export type Chain = FunctionRef<readonly ["i32", "i32", "i64", "i32", "i64"], "i32">;
@@ -37,15 +37,35 @@ export const NO_RETURN = 1;
 /** Guest calls in one another that are calls of the host: a stack of some 100 KiB. Deeper ones are jumps. */
 export const MAX_DEPTH = 200;
 
+/** Where the function of {@link defineChain} finds translations if there is no TLB of fetches. */
+export interface FlatChain {
+  readonly space: FlatLayout;
+  readonly codeMap: CodeMap;
+}
+
 /**
  * Defines the function by which a region goes on in one of another page without a return to the interpreter: by a tail
  * call, so the stack does not grow. Where the engine has none, it stores PC and returns.
  */
-export function defineChain(module: ModuleBuilder): Chain {
+export function defineChain(module: ModuleBuilder, flat: FlatChain | undefined): Chain {
   const signature = module.signature(REGION_PARAMS, "i32");
   return module.function("chain", CHAIN_PARAMS, "i32", (code, [state, remaining, returnTo, depth, pc]) => {
     const { i32, i64 } = code;
-    if (supportsTailCalls()) {
+    if (supportsTailCalls() && flat !== undefined) {
+      const { space, codeMap } = flat;
+      const at = code.let64(i64.add(pc.get(), -space.base));
+      code.if(i64.ltU(at.get(), space.size), () => {
+        const offset = code.let32(i32.wrapI64(at.get()));
+        // Page 0 of the memory is empty: where there is no table, there is no translation.
+        const table = i32.load(i32.and(i32.shrU(offset.get(), 10), -4), codeMap.directory);
+        const index = code.let32(i32.load16S(entryOf(code, table, offset.get())));
+        code.if(i32.gtS(index.get(), 0), () => {
+          const from = [state.get(), i64.const(space.base - space.ramOffset)] as const;
+          const args = [...from, remaining.get(), returnTo.get(), depth.get()] as const;
+          code.returnCallIndirect(signature, args, index.get());
+        });
+      });
+    } else if (supportsTailCalls()) {
       const entry = code.let32(fetchTlbEntry(code, state, pc));
       code.if(fetchTlbHit(code, entry, pc, state), () => {
         // Page 0 of the memory is empty: where no table is known, there is no translation.

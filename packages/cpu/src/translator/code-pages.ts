@@ -13,6 +13,21 @@ export interface CodePages {
   isData(page: number): boolean;
 }
 
+/** Where stores are not noticed: a flag of the page, which only the embedder's writes look at. */
+export function flatCodePages({ ramOffset, pageFlags }: MachineMemory): CodePages {
+  const first = ramOffset >>> 12;
+  return {
+    read() {},
+    protect(page) {
+      pageFlags[page - first] |= PageFlag.CODE;
+    },
+    release(page) {
+      pageFlags[page - first] &= ~PageFlag.CODE;
+    },
+    isData: () => false,
+  };
+}
+
 /** For harts on one thread: a flag of the page, which nobody changes between reading and protecting it. */
 export function localCodePages(memory: MachineMemory, core: CoreExports): CodePages {
   const first = memory.ramOffset >>> 12;

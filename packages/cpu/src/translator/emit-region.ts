@@ -7,8 +7,9 @@ import { REGION_PARAMS, Unwind } from "./chain.ts";
 import { EXIT_OFFSET_BITS, exitSite as siteOf } from "./exit-site.ts";
 import { FloatRegisters } from "./float-registers.ts";
 import { type Block, hostOf, type Pages, type Region } from "./region.ts";
+import { guestAddress, type RegionFunctions, type RegionVars } from "./region-functions.ts";
 import { type RegisterFlow, registerFlow } from "./registers.ts";
-import { type RegionFunctions, type RegionVars, TranslatorSemantics } from "./semantics.ts";
+import { TranslatorSemantics } from "./semantics.ts";
 import { headersOf, type Item, structure, successorsOf } from "./structure.ts";
 
 const PAGE_SIZE = 4096;
@@ -145,7 +146,9 @@ class RegionEmitter {
     const { i64 } = this.#code;
     const registers = this.#registers.live[index] as number;
     this.#vars.float.load(index);
-    this.#vars.context.set(i64.load(this.#vars.state.get(), State.DATA_CONTEXT));
+    if (this.#functions.space.flat === undefined) {
+      this.#vars.context.set(i64.load(this.#vars.state.get(), State.DATA_CONTEXT));
+    }
     for (let register = 1; register < 32; register++) {
       if (((registers >>> register) & 1) === 0) continue;
       (this.#vars.x[register] as Var<"i64">).set(i64.load(this.#vars.state.get(), State.X + 8 * register));
@@ -247,6 +250,9 @@ class RegionEmitter {
 
   /** Whether the page of an address is known where the current block is. */
   #isInPage(target: number): boolean {
+    const { space, entryAddress } = this.#functions;
+    // Host addresses follow one another as the guest's do.
+    if (space.flat !== undefined) return entryAddress(target) !== undefined;
     const offset = target - this.#page;
     if (offset >= 0 && offset < PAGE_SIZE) return true;
     const { start } = this.#blocks[this.#block] as Block;
@@ -257,7 +263,7 @@ class RegionEmitter {
 
   /** Whether the block at an address is in the second page, or begins with an instruction that reaches into it. */
   #needsSecond(start: number): boolean {
-    if (this.#pages.second === undefined) return false;
+    if (this.#pages.second === undefined || this.#functions.space.flat !== undefined) return false;
     const offset = start - this.#page;
     if (offset >= PAGE_SIZE) return offset < 2 * PAGE_SIZE;
     if (offset !== PAGE_SIZE - 2) return false;
@@ -294,6 +300,8 @@ class RegionEmitter {
 
   /** Guest minus host address in the page of an address. */
   #deltaOf(target: number): I64 {
+    const { flat } = this.#functions.space;
+    if (flat !== undefined) return this.#code.i64.const(flat.base - flat.ramOffset);
     const shift = target - hostOf(this.#pages, target);
     const { delta } = this.#vars;
     return shift === 0 ? delta.get() : this.#code.i64.add(delta.get(), shift);
@@ -308,7 +316,7 @@ class RegionEmitter {
   }
 
   #guest(host: number): I64 {
-    return this.#code.i64.add(this.#vars.delta.get(), host);
+    return guestAddress(this.#code, this.#vars, this.#functions.space, host);
   }
 
   /** Leaves the region for a host address. */
@@ -401,7 +409,7 @@ class RegionEmitter {
   #translationOf(host: number): Var<"i32"> {
     const { i32 } = this.#code;
     return this.#code.let32(
-      i32.load16S(i32.const(0), this.#functions.entryAddress(hostOf(this.#pages, host))),
+      i32.load16S(i32.const(0), this.#functions.entryAddress(hostOf(this.#pages, host)) as number),
     );
   }
 

@@ -1,73 +1,27 @@
-import { Access, Tlb } from "@isomorph/mmu";
-import type { Code, FunctionRef, I32, I64, Label, Values, Var } from "@isomorph/wasm";
-import type { AtomicMemory } from "../core/atomic-memory.ts";
-import { hostLoad, hostStore, SIZE_LOG2, tlbEntry, tlbHost, tlbTag } from "../core/soft-tlb.ts";
-import type { CsrFunctions } from "../csr/index.ts";
+import { Access } from "@isomorph/mmu";
+import type { Code, FunctionRef, I32, I64, Label, Var } from "@isomorph/wasm";
+import { type Extent, hostAddress, type Located } from "../core/address-space.ts";
+import { hostLoad, hostStore, SIZE_LOG2 } from "../core/soft-tlb.ts";
 import { FIELDS } from "../isa/fields.ts";
 import type { PureFunction } from "../isa/pure-function.ts";
 import { type AccessSize, type AmoOperation, type FloatName, Semantics } from "../isa/semantics.ts";
 import { State } from "../state.ts";
 import { type AccessGroup, accessGroups, type Segment } from "./access-groups.ts";
-import type { Chain, RegionSignature } from "./chain.ts";
 import { exitSite } from "./exit-site.ts";
 import { emitInlineFloat } from "./float-inline.ts";
-import type { FloatRegisters } from "./float-registers.ts";
 import { type DecodedInstruction, writesCsr } from "./region.ts";
+import { guestAddress, type RegionFlow, type RegionFunctions, type RegionVars } from "./region-functions.ts";
 
-/** What a region's function works on. */
-export interface RegionVars {
-  /** Host address of the region's first page. */
-  readonly page: number;
-  readonly state: Var<"i32">;
-  readonly delta: Var<"i64">;
-  readonly remaining: Var<"i32">;
-  readonly returnTo: Var<"i64">;
-  readonly depth: Var<"i32">;
-  readonly context: Var<"i64">;
-  /** Guest registers; undefined where the region does not use one. */
-  readonly x: readonly (Var<"i64"> | undefined)[];
-  readonly float: FloatRegisters;
-  /** Where the region is left for the interpreter: {@link exitSite}. */
-  readonly exitSite: Var<"i32">;
-  /** Registers that have to be stored then. */
-  readonly exitDirty: Var<"i32">;
+/** Where an access is done: the host address, on the stack, and what is to be added to it. */
+interface Place {
+  readonly host: I32;
+  readonly offset: number;
 }
 
-/** Those of the CSR functions that regions call. */
-export type CsrAccessFunctions = Pick<
-  CsrFunctions,
-  "csrLegal" | "csrRead" | "csrWrite" | "csrSet" | "csrClear"
->;
-
-/** Functions of the core module that regions import. */
-export interface RegionFunctions {
-  readonly atomics: AtomicMemory;
-  /** The `host` function of the MMU. */
-  readonly host: FunctionRef<readonly ["i32", "i64", "i32", "i32"], "i32">;
-  readonly float: (name: FloatName) => FunctionRef;
-  readonly csr: CsrAccessFunctions;
-  /** The type of a region's function. */
-  readonly region: RegionSignature;
-  /** Host address of the code map's entry for a host address of a page that is being translated. */
-  readonly entryAddress: (host: number) => number;
-  readonly call: Chain;
-  /** Whether regions go on in one another by tail calls. */
-  readonly tailCalls: boolean;
-  /** Leaves the region as `call` goes on. */
-  readonly chain: (code: Code, args: Values<Chain["params"]>) => void;
-}
-
-/** Where control goes: the structure of the region decides. */
-export interface RegionFlow {
-  /** Continues at a host address if the condition on the stack holds. */
-  branchIf(condition: I32, target: number): void;
-  goto(target: number): void;
-  /** Continues at a guest address. */
-  gotoPc(pc: Var<"i64">): void;
-  call(target: number): void;
-  callPc(pc: Var<"i64">): void;
-  /** Continues at a guest address to which the callers of the region may wait for a return. */
-  returnTo(pc: Var<"i64">): void;
+/** The same for the first byte of a group. */
+interface GroupHost {
+  readonly first: Var<"i32">;
+  readonly offset: number;
 }
 
 const FS = 0x6000;
@@ -88,7 +42,7 @@ export class TranslatorSemantics extends Semantics {
   #left = 0;
   /** The segment under way, if its groups were found in the TLB, and the host addresses of these. */
   #segment: Segment | undefined;
-  #hosts: readonly Var<"i32">[] = [];
+  #hosts: readonly GroupHost[] = [];
   /** Where the current instruction finds its operand then. */
   #access: { readonly group: number; readonly offset: number } | undefined;
   /** Whether the block has checked already that the FPU is on and dirty. */
@@ -178,18 +132,20 @@ export class TranslatorSemantics extends Semantics {
   }
 
   /** The host address of a group's first byte. Goes to `failed`, or leaves, if it is not in the TLB. */
-  #checkGroup(group: AccessGroup, failed: Label | undefined): Var<"i32"> {
+  #checkGroup(group: AccessGroup, failed: Label | undefined): GroupHost {
     const { code, i64 } = this;
-    const { state, context } = this.#vars;
     const { register, from, reach, alignment, writes } = group;
     const first = code.let64(i64.add(this.#x(register), from));
-    const entry = code.let32(tlbEntry(code, state, first));
-    const last = reach === 0 ? first : code.let64(i64.add(first.get(), reach));
-    const tag = writes ? Tlb.WRITE : Tlb.READ;
-    const missed = tlbTag(code, "ne", entry, last, alignment, tag, () => context.get());
-    if (failed === undefined) this.#bailIf(missed);
-    else code.brIf(failed, missed);
-    return code.let32(tlbHost(code, entry, first));
+    const access = writes ? Access.WRITE : Access.READ;
+    const { misses, host, offset } = this.#locate(first, { access, size: alignment, reach });
+    if (failed === undefined) this.#bailIf(misses());
+    else code.brIf(failed, misses());
+    return { first: code.let32(host()), offset };
+  }
+
+  #locate(va: Var<"i64">, extent: Extent): Located {
+    const { state, context } = this.#vars;
+    return this.#functions.space.locate(this.code, state, va, extent, () => context.get());
   }
 
   get #decoded(): DecodedInstruction {
@@ -278,7 +234,8 @@ export class TranslatorSemantics extends Semantics {
 
   /** Regions run only with a dirty FPU: the interpreter executes the instruction that makes it so. */
   useFloat(): void {
-    if (this.#floatChecked) return;
+    // User mode by itself has nobody who turns it off.
+    if (this.#floatChecked || this.#functions.space.flat !== undefined) return;
     this.#floatChecked = true;
     const { i32 } = this;
     this.#bailIf(i32.ne(i32.and(this.state32(State.MSTATUS), FS), FS));
@@ -299,42 +256,54 @@ export class TranslatorSemantics extends Semantics {
     return this.code.call(this.#functions.float(name) as FunctionRef<readonly []>);
   }
 
-  /** Host address of an aligned access to RAM; anything else is the interpreter's. */
-  #host(va: Var<"i64">, size: AccessSize, access: number): I32 {
+  /** Where an access is done that needs nothing else; anything else is the interpreter's. */
+  #host(va: Var<"i64">, size: AccessSize, access: number): Place {
     const { code, i32 } = this;
-    const { state, context } = this.#vars;
-    const entry = code.let32(tlbEntry(code, state, va));
-    const tag = access === Access.WRITE ? Tlb.WRITE : Tlb.READ;
-    const missed = tlbTag(code, "ne", entry, va, size, tag, () => context.get());
+    const { state } = this.#vars;
+    const located = this.#locate(va, { access, size });
     if (!this.#isPatient) {
-      this.#bailIf(missed);
-      return tlbHost(code, entry, va);
+      this.#bailIf(located.misses());
+      return { host: located.host(), offset: located.offset };
     }
     const host = code.var("i32");
     code.if(
-      missed,
+      located.misses(),
       () => {
         const args = [state.get(), va.get(), i32.const(SIZE_LOG2[size]), i32.const(access)] as const;
         this.#bailIf(i32.eqz(host.tee(code.call(this.#functions.host, ...args))));
       },
-      () => host.set(tlbHost(code, entry, va)),
+      () => host.set(hostAddress(code, located)),
     );
     this.#forgetExit();
-    return host.get();
+    return { host: host.get(), offset: 0 };
+  }
+
+  /** Host address of an access to RAM that must be aligned. */
+  #alignedHost(va: Var<"i64">, size: AccessSize, access: number): I32 {
+    const { code } = this;
+    // The TLB finds only what is aligned.
+    if (this.#functions.space.flat === undefined) return this.#host(va, size, access).host;
+    const located = this.#locate(va, { access, size, isAtomic: true });
+    this.#bailIf(located.misses());
+    return hostAddress(code, located);
   }
 
   override address(): I64 {
     if (this.#access === undefined) return super.address();
     // The host address, in the place of the guest's.
-    return (this.#hosts[this.#access.group] as Var<"i32">).get() as unknown as I64;
+    return (this.#hosts[this.#access.group] as GroupHost).first.get() as unknown as I64;
   }
 
   /** Where an access to the address on the stack goes: pushes a host address, and gives a constant to add. */
-  place(address: I64, size: AccessSize, access: number): { readonly host: I32; readonly offset: number } {
-    if (this.#access !== undefined) {
-      return { host: address as unknown as I32, offset: this.#access.offset };
-    }
-    return { host: this.#host(this.code.let64(address), size, access), offset: 0 };
+  place(address: I64, size: AccessSize, access: number): Place {
+    if (this.#access !== undefined) return { host: address as unknown as I32, offset: this.#groupedOffset() };
+    return this.#host(this.code.let64(address), size, access);
+  }
+
+  /** What is to be added to the host address of the group for the current access. */
+  #groupedOffset(): number {
+    const { group, offset } = this.#access as { group: number; offset: number };
+    return offset + (this.#hosts[group] as GroupHost).offset;
   }
 
   load(address: I64, size: AccessSize, signed: boolean): I64 {
@@ -345,19 +314,19 @@ export class TranslatorSemantics extends Semantics {
   store(address: I64, value: I64, size: AccessSize): void {
     const { code } = this;
     if (this.#access !== undefined) {
-      hostStore(code, address as unknown as I32, value, size, this.#access.offset);
+      hostStore(code, address as unknown as I32, value, size, this.#groupedOffset());
       return;
     }
     const stored = code.let64(value);
-    const va = code.let64(address);
-    hostStore(code, this.#host(va, size, Access.WRITE), stored.get(), size);
+    const { host, offset } = this.#host(code.let64(address), size, Access.WRITE);
+    hostStore(code, host, stored.get(), size, offset);
   }
 
   loadReserved(address: I64, size: 4 | 8): I64 {
     const { code, i64 } = this;
     const { state } = this.#vars;
     const va = code.let64(address);
-    const host = this.#host(va, size, Access.READ);
+    const host = this.#alignedHost(va, size, Access.READ);
     const value = code.let64(this.#functions.atomics.load(code, host, size));
     i64.store(state.get(), i64.add(va.get(), 1), State.RESERVATION);
     i64.store(state.get(), value.get(), State.RESERVED_VALUE);
@@ -370,7 +339,7 @@ export class TranslatorSemantics extends Semantics {
     const va = code.let64(address);
     const failed = code.let64(i64.const(1));
     code.if(i64.eq(this.state64(State.RESERVATION), i64.add(va.get(), 1)), () => {
-      const host = code.let32(this.#host(va, size, Access.WRITE));
+      const host = code.let32(this.#alignedHost(va, size, Access.WRITE));
       const expected = () => this.state64(State.RESERVED_VALUE);
       const succeeded = this.#functions.atomics.storeIf(code, host, expected, stored, size);
       failed.set(i64.extendI32U(this.i32.eqz(succeeded)));
@@ -384,13 +353,13 @@ export class TranslatorSemantics extends Semantics {
     const { code } = this;
     const operand = code.let64(value);
     const va = code.let64(address);
-    const host = code.let32(this.#host(va, size, Access.WRITE));
+    const host = code.let32(this.#alignedHost(va, size, Access.WRITE));
     return this.#functions.atomics.amo(code, host, operand, size, operation);
   }
 
   /** The guest address of a host address of this page. */
   #guest(host: number): I64 {
-    return this.i64.add(this.#vars.delta.get(), host);
+    return guestAddress(this.code, this.#vars, this.#functions.space, host);
   }
   pc(): I64 {
     return this.#guest(this.#decoded.address);
@@ -429,7 +398,7 @@ export class TranslatorSemantics extends Semantics {
   zeroBlock(address: I64): void {
     const { code, i64 } = this;
     const va = code.let64(i64.and(address, -64));
-    const host = code.let32(this.#host(va, 8, Access.WRITE));
+    const host = code.let32(this.#alignedHost(va, 8, Access.WRITE));
     for (let offset = 0; offset < 64; offset += 8) i64.store(host.get(), 0, offset);
   }
 

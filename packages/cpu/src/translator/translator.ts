@@ -7,16 +7,17 @@ import {
   type Values,
   type ValueType,
 } from "@isomorph/wasm";
+import { type AddressSpace, translatedSpace } from "../core/address-space.ts";
 import { plainMemory, sharedMemory } from "../core/atomic-memory.ts";
 import { type CoreExports, coreFloatSignatures, memoryLimits } from "../core/core-module.ts";
 import type { FloatName } from "../isa/semantics.ts";
 import { CHAIN_PARAMS, REGION_PARAMS } from "./chain.ts";
 import { type CodeMap, CodeMapView } from "./code-map.ts";
-import { type CodePages, localCodePages } from "./code-pages.ts";
+import { type CodePages, flatCodePages, localCodePages } from "./code-pages.ts";
 import { DataPages } from "./data-pages.ts";
 import { emitRegion } from "./emit-region.ts";
 import { type CodeReader, codeReader, discoverRegion, type Region } from "./region.ts";
-import type { CsrAccessFunctions, RegionFunctions } from "./semantics.ts";
+import type { CsrAccessFunctions, RegionFunctions } from "./region-functions.ts";
 
 export interface TranslatorOptions {
   readonly memory: MachineMemory;
@@ -26,6 +27,8 @@ export interface TranslatorOptions {
   readonly regions: WebAssembly.Table;
   readonly core: CoreExports;
   readonly expansionTable: number;
+  /** How accesses find memory; through the TLB if it is not given. */
+  readonly space?: AddressSpace;
   /** Where the harts in {@link harts} are not all that there are: how stores of the others are heard of. */
   readonly codePages?: CodePages;
 }
@@ -38,6 +41,8 @@ interface Translation {
   readonly ranges: readonly { readonly start: number; readonly end: number }[];
   readonly secondPage: number | undefined;
   readonly instructions: number;
+  /** The bytes of {@link ranges}, where stores to code are not noticed. */
+  readonly source: readonly Uint8Array[];
 }
 
 const PAGE_SIZE = 4096;
@@ -56,6 +61,7 @@ export class Translator {
   readonly #map: CodeMapView;
   readonly #reader: CodeReader;
   readonly #codePages: CodePages;
+  readonly #space: AddressSpace;
   readonly #code = new Code();
   /** Translations by page number of the host address. */
   readonly #pages = new Map<number, Set<Translation>>();
@@ -83,11 +89,14 @@ export class Translator {
 
   constructor(options: TranslatorOptions) {
     this.#options = options;
-    const { codePages } = options;
+    const { codePages, space = translatedSpace } = options;
+    this.#space = space;
     const { buffer } = options.memory.memory;
     this.#map = new CodeMapView(options.codeMap, options.harts, buffer);
     const reader = codeReader(new DataView(buffer), options.expansionTable);
-    this.#codePages = codePages ?? localCodePages(options.memory, options.core);
+    const isFlat = space.flat !== undefined;
+    this.#codePages =
+      codePages ?? (isFlat ? flatCodePages(options.memory) : localCodePages(options.memory, options.core));
     this.#reader =
       codePages === undefined
         ? reader
@@ -139,6 +148,11 @@ export class Translator {
     if (this.#pending.size > 0 && ++this.#waited >= PATIENCE) this.#translatePending();
   }
 
+  /** Whether something waits for {@link flush}. */
+  get isWaiting(): boolean {
+    return this.#pending.size > 0;
+  }
+
   #translatePending(): void {
     const begin = performance.now();
     this.#discoverAndInstall();
@@ -160,7 +174,8 @@ export class Translator {
         this.#map.set(entry, 0);
         continue;
       }
-      const second = next === undefined || this.#isData(next >>> 12) ? undefined : next;
+      const following = this.#space.flat === undefined ? next : this.#followingPage(entry);
+      const second = following === undefined || this.#isData(following >>> 12) ? undefined : following;
       const region = discoverRegion(this.#reader, entry, second);
       if (region === undefined || !this.#map.ensureTable(entry)) continue;
       if (region.pages.second !== undefined && !this.#map.ensureTable(region.pages.second)) continue;
@@ -168,6 +183,17 @@ export class Translator {
     }
     if (regions.length === 0) return;
     this.#install(regions);
+  }
+
+  /** Host address of the page after that of a host address, in a flat address space. */
+  #followingPage(host: number): number | undefined {
+    const next = host - (host & (PAGE_SIZE - 1)) + PAGE_SIZE;
+    return this.#isRam(next) ? next : undefined;
+  }
+
+  #isRam(host: number): boolean {
+    const { ramOffset, size } = this.#options.memory;
+    return host >= ramOffset && host < ramOffset + size;
   }
 
   #isData(page: number): boolean {
@@ -180,8 +206,9 @@ export class Translator {
     const functions = importCore(
       module,
       memory,
+      this.#space,
       regions.some(({ region }) => region.usesFloat),
-      (host) => this.#map.entryAddress(host) as number,
+      (host) => this.#entryAddress(host),
     );
     module.importTable("env", "regions", { min: 1 });
     const installed: Translation[] = [];
@@ -192,10 +219,13 @@ export class Translator {
       const index = this.#free.pop() ?? table.grow(1);
       module.element(index, [target]);
       const instructions = region.blocks.reduce((n, b) => n + b.instructions.length, 0);
+      const ranges = rangesOf(region);
+      const source = this.#space.flat === undefined ? [] : ranges.map((range) => this.#bytes(range).slice());
       installed.push({
         index,
         entry,
-        ranges: rangesOf(region),
+        ranges,
+        source,
         secondPage: region.pages.second,
         instructions,
       });
@@ -209,6 +239,18 @@ export class Translator {
     this.#counters.modules++;
     this.#counters.moduleBytes += bytes.length;
     for (const translation of installed) this.#register(translation);
+  }
+
+  /** Where regions find the translation at a host address. */
+  #entryAddress(host: number): number | undefined {
+    const isFlat = this.#space.flat !== undefined;
+    if (isFlat && !(this.#isRam(host) && this.#map.ensureTable(host))) return undefined;
+    return this.#map.entryAddress(host);
+  }
+
+  /** The code in a range of host addresses. */
+  #bytes({ start, end }: { readonly start: number; readonly end: number }): Uint8Array {
+    return new Uint8Array(this.#options.memory.memory.buffer, start, end - start);
   }
 
   #register(translation: Translation): void {
@@ -251,11 +293,23 @@ export class Translator {
     if (
       ![...translations].some(({ ranges }) => ranges.some(({ start, end }) => start < last && end > first))
     ) {
-      if (!this.#dataPages.missed(page)) return;
+      // Where only the embedder's writes are seen, they cost little, whatever their number.
+      if (this.#space.flat !== undefined || !this.#dataPages.missed(page)) return;
     }
     for (const translation of [...translations]) this.#remove(translation);
     this.#pages.delete(page);
     this.#codePages.release(page);
+  }
+
+  /** Drops the translations of code that is not what it was: stores are not noticed in a flat address space. */
+  dropChanged(): void {
+    for (const translation of [...this.#byEntry.values()]) {
+      const { ranges, source } = translation;
+      const isSame = ranges.every((range, index) =>
+        areEqual(this.#bytes(range), source[index] as Uint8Array),
+      );
+      if (!isSame) this.#remove(translation);
+    }
   }
 
   /** Drops a translation; its pages stay known as pages of code. */
@@ -301,6 +355,11 @@ export class Translator {
   }
 }
 
+function areEqual(a: Uint8Array, b: Uint8Array): boolean {
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
+  return true;
+}
+
 /** Where a region's code lies in the host's memory, in each of its pages. */
 function rangesOf({ blocks, pages }: Region): { start: number; end: number }[] {
   const boundary = pages.first + PAGE_SIZE;
@@ -315,6 +374,7 @@ function rangesOf({ blocks, pages }: Region): { start: number; end: number }[] {
 function importCore(
   module: ModuleBuilder,
   memory: MachineMemory,
+  space: AddressSpace,
   usesFloat: boolean,
   entryAddress: RegionFunctions["entryAddress"],
 ): RegionFunctions {
@@ -335,6 +395,7 @@ function importCore(
     }
   }
   return {
+    space,
     atomics: memory.codeHolders === undefined ? plainMemory : sharedMemory,
     host,
     float: (name) => {
