@@ -1,6 +1,7 @@
 import { cpus } from "node:os";
 import { benchmarks } from "./benchmarks.ts";
 import { cpuCommand } from "./cpu.ts";
+import { longRunCommand } from "./long-run.ts";
 import { describeCost, runPaired } from "./paired.ts";
 import { userCommand } from "./user.ts";
 
@@ -12,12 +13,17 @@ if (name === undefined) {
     console.log(`${name}\t${description} (peer: ${peer})`);
   console.log("cpu\tthe table of sixteen rows against QEMU TCG and other peers (more: -- cpu --help)");
   console.log("user\tprograms in user mode, without a kernel, against qemu-riscv64 (more: -- user --help)");
+  console.log(
+    "long-run\tgcc, Python's tests and SQLite in Debian, the same in every tier (more: -- long-run --help)",
+  );
 } else if (name === "cpu") {
   process.exitCode = await cpuCommand(rest);
 } else if (name === "user") {
   process.exitCode = await userCommand(rest);
+} else if (name === "long-run") {
+  process.exitCode = await longRunCommand(rest);
 } else if (benchmark === undefined || rest.length > 0) {
-  const names = [...benchmarks.map((candidate) => candidate.name), "cpu", "user"].join(", ");
+  const names = [...benchmarks.map((candidate) => candidate.name), "cpu", "user", "long-run"].join(", ");
   console.error(`isomorph: usage: npm run bench -- NAME, with NAME one of: ${names}`);
   process.exitCode = 2;
 } else {
