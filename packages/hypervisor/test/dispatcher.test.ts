@@ -225,7 +225,8 @@ describe("waiting harts", () => {
       };
       const r = rig([first, second], { clock, timers: [{ deadline, expire }] });
       r.loop.onturn = () => {
-        if (r.loop.sleeps.at(-1) === Number.POSITIVE_INFINITY) r.dispatcher.end({ reason: "instruction-limit" });
+        if (r.loop.sleeps.at(-1) === Number.POSITIVE_INFINITY)
+          r.dispatcher.end({ reason: "instruction-limit" });
         tick++;
       };
       expect(await r.dispatcher.run(), `deadline ${deadline}`).toEqual({ reason: "stopped" });
