@@ -4,17 +4,16 @@
  * @packageDocumentation
  */
 import { readFileSync } from "node:fs";
-import { enableCompileCache } from "node:module";
 import { CommanderError } from "commander";
 import { describeFailure, EXIT, exitCodeOf } from "./command/failure.ts";
 import { createProgram } from "./command/program.ts";
+import { setUpEngine } from "./engine.ts";
 
 const manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   readonly version: string;
 };
 
-// What is imported from here on, which is most, starts from the engine's bytecode the next time.
-enableCompileCache();
+setUpEngine();
 
 // A reader that has gone is no failure of its own; who writes to it notices where that matters.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
