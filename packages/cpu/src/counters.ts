@@ -90,7 +90,7 @@ export function emitBailCount(c: Code, state: Var<"i32">, ip: Var<"i32">): void 
 /** Pushes what the place of a counter holds plus `amount`, and stores it there. */
 export function emitAdd(c: Code, state: Var<"i32">, counter: number, amount: () => I32): void {
   const { i64 } = c;
-  i64.store(state.get(), i64.add(i64.load(state.get(), counter), i64.extendI32U(amount())), counter);
+  i64.store(state.get(), i64.add(i64.load(state.get(), counter), i64.extendI32S(amount())), counter);
 }
 
 const exception = (code: number): number => Counter.TRAPS + 8 * code;

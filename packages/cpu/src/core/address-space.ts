@@ -1,7 +1,7 @@
 import { Access, type FlatLayout, Tlb } from "@isomorph/mmu";
 import type { Code, I32, I64, Var } from "@isomorph/wasm";
 import type { AccessSize } from "../isa/semantics.ts";
-import { tlbEntry, tlbHost, tlbTag } from "./soft-tlb.ts";
+import { type HartBlock, tlbEntry, tlbHost, tlbTag } from "./soft-tlb.ts";
 
 /** What is known of accesses when they are emitted. */
 export interface Extent {
@@ -30,14 +30,14 @@ export interface AddressSpace {
   /** Set where an address is its host address but for a constant: user mode with memory of its own. */
   readonly flat: FlatLayout | undefined;
   /** Emits what all the functions of an access share. `context` pushes the TLB context. */
-  locate(code: Code, state: Var<"i32">, va: Var<"i64">, extent: Extent, context: () => I64): Located;
+  locate(code: Code, state: HartBlock, va: Var<"i64">, extent: Extent, context: () => I64): Located;
 }
 
 /** The address spaces of a machine with an MMU: a hit is an entry of the TLB. */
 export const translatedSpace: AddressSpace = {
   flat: undefined,
   locate(code, state, va, { access, size, reach = 0 }, context) {
-    const entry = code.let32(tlbEntry(code, state, va));
+    const entry = tlbEntry(code, state, va);
     const last = reach === 0 ? va : code.let64(code.i64.add(va.get(), reach));
     const tag = access === Access.WRITE ? Tlb.WRITE : Tlb.READ;
     return {

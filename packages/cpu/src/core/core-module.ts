@@ -112,7 +112,7 @@ export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
   const atomicHost = defineAtomicHost(module, mmu);
   const pure = new PureFunctions(module);
   const atomics = holders === undefined ? plainMemory : sharedMemory;
-  const run = defineInterpreter(module, {
+  const { run, interpret } = defineInterpreter(module, {
     functions: {
       space: isFlat ? flatSpace(layout) : translatedSpace,
       mmu,
@@ -144,7 +144,9 @@ export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
   module.export("protectCode", mmu.protectCode);
   module.export("stripCodePages", mmu.stripCodePages);
   module.export("host", mmu.host);
-  module.export("chain", defineChain(module, isFlat ? { space: layout, codeMap } : undefined));
+  const { chain, bail } = defineChain(module, interpret, isFlat ? { space: layout, codeMap } : undefined);
+  module.export("chain", chain);
+  module.export("bail", bail);
   for (const [name, target] of floatFunctions(float)) module.export(name, target);
   return module.toBytes();
 }

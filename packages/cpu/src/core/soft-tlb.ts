@@ -3,14 +3,34 @@ import type { Code, I32, I64, Var } from "@isomorph/wasm";
 import type { AccessSize } from "../isa/semantics.ts";
 import { State } from "../state.ts";
 
+/** How generated code finds a hart's block in the machine's memory. */
+export interface HartBlock {
+  /** Pushes its host address. */
+  get(): I32;
+  /** That address where code is generated for one hart alone: it becomes part of the addresses of loads and stores. */
+  readonly address?: number;
+}
+
+/** An entry of a TLB: `at` plus `offset`, where `offset` does not count the constant place of the TLB. */
+export interface TlbEntry {
+  readonly at: Var<"i32">;
+  readonly offset: number;
+}
+
+function entryAt(code: Code, block: HartBlock, scaled: I32): TlbEntry {
+  const { address } = block;
+  if (address !== undefined) return { at: code.let32(scaled), offset: address };
+  return { at: code.let32(code.i32.add(scaled, block.get())), offset: 0 };
+}
+
 /** Base-2 logarithms of access sizes. */
 export const SIZE_LOG2: Readonly<Record<AccessSize, number>> = { 1: 0, 2: 1, 4: 2, 8: 3 };
 
-/** Host address of the TLB entry of a virtual address, without the constant `Tlb.START`. */
-export function tlbEntry(code: Code, state: Var<"i32">, va: Var<"i64">): I32 {
+/** The TLB entry of a virtual address, without the constant `Tlb.START`. */
+export function tlbEntry(code: Code, state: HartBlock, va: Var<"i64">): TlbEntry {
   const { i32, i64 } = code;
   const scaled = i32.wrapI64(i64.and(i64.shrU(va.get(), 7), (TLB_ENTRIES - 1) * Tlb.ENTRY_SIZE));
-  return i32.add(scaled, state.get());
+  return entryAt(code, state, scaled);
 }
 
 /**
@@ -20,7 +40,7 @@ export function tlbEntry(code: Code, state: Var<"i32">, va: Var<"i64">): I32 {
 export function tlbTag(
   code: Code,
   relation: "eq" | "ne",
-  entry: Var<"i32">,
+  entry: TlbEntry,
   va: Var<"i64">,
   size: AccessSize,
   tag: number,
@@ -28,32 +48,35 @@ export function tlbTag(
 ): I32 {
   const { i64 } = code;
   const wanted = i64.or(i64.and(va.get(), -4096 | (size - 1)), context());
-  return i64[relation](wanted, i64.load(entry.get(), Tlb.START + tag));
+  return i64[relation](wanted, i64.load(entry.at.get(), entry.offset + Tlb.START + tag));
 }
 
 /** The host address that an entry translates to. */
-export function tlbHost(code: Code, entry: Var<"i32">, va: Var<"i64">): I32 {
-  return code.i32.add(code.i32.wrapI64(va.get()), code.i32.load(entry.get(), Tlb.START + Tlb.ADDEND));
+export function tlbHost(code: Code, entry: TlbEntry, va: Var<"i64">): I32 {
+  return code.i32.add(
+    code.i32.wrapI64(va.get()),
+    code.i32.load(entry.at.get(), entry.offset + Tlb.START + Tlb.ADDEND),
+  );
 }
 
-/** Host address of the entry of a virtual address in the TLB of fetches, without the constant `FetchTlb.START`. */
-export function fetchTlbEntry(code: Code, state: Var<"i32">, va: Var<"i64">): I32 {
+/** The entry of a virtual address in the TLB of fetches, without the constant `FetchTlb.START`. */
+export function fetchTlbEntry(code: Code, state: HartBlock, va: Var<"i64">): TlbEntry {
   const { i32, i64 } = code;
   const scaled = i64.and(i64.shrU(va.get(), 8), (FETCH_TLB_ENTRIES - 1) * FetchTlb.ENTRY_SIZE);
-  return i32.add(i32.wrapI64(scaled), state.get());
+  return entryAt(code, state, i32.wrapI64(scaled));
 }
 
 /** Whether the entry maps the page of an even address in the current context of fetches. */
-export function fetchTlbHit(code: Code, entry: Var<"i32">, va: Var<"i64">, state: Var<"i32">): I32 {
+export function fetchTlbHit(code: Code, entry: TlbEntry, va: Var<"i64">, state: HartBlock): I32 {
   const { i64 } = code;
   const wanted = i64.or(i64.and(va.get(), -4096 | 1), i64.load(state.get(), State.FETCH_CONTEXT));
-  return i64.eq(wanted, i64.load(entry.get(), FetchTlb.START + FetchTlb.TAG));
+  return i64.eq(wanted, i64.load(entry.at.get(), entry.offset + FetchTlb.START + FetchTlb.TAG));
 }
 
 /** The host address that an entry translates to. */
-export function fetchTlbHost(code: Code, entry: Var<"i32">, va: Var<"i64">): I32 {
-  const addend = FetchTlb.START + FetchTlb.ADDEND;
-  return code.i32.add(code.i32.wrapI64(va.get()), code.i32.load(entry.get(), addend));
+export function fetchTlbHost(code: Code, entry: TlbEntry, va: Var<"i64">): I32 {
+  const addend = entry.offset + FetchTlb.START + FetchTlb.ADDEND;
+  return code.i32.add(code.i32.wrapI64(va.get()), code.i32.load(entry.at.get(), addend));
 }
 
 /** Loads from a host address plus `offset` and extends to 64 bits. */

@@ -5,8 +5,24 @@ import { Counter, emitAdd, emitBailCount } from "../counters.ts";
 import { INSTRUCTIONS } from "../isa/index.ts";
 import { State } from "../state.ts";
 import { Mailbox } from "../threads/layout.ts";
-import { MAX_DEPTH, NO_RETURN, REGION_PARAMS, type RegionSignature, Unwind } from "../translator/chain.ts";
-import { blameOf, type CodeMap, entryOf, type TableFor, tableOf } from "../translator/code-map.ts";
+import {
+  FROM_INTERPRETER,
+  type Interpret,
+  MAX_DEPTH,
+  NO_RETURN,
+  REGION_PARAMS,
+  type RegionSignature,
+  Skip,
+  Unwind,
+} from "../translator/chain.ts";
+import {
+  blameOf,
+  type CodeMap,
+  entryOf,
+  PATIENCE_LIMIT,
+  type TableFor,
+  tableOf,
+} from "../translator/code-map.ts";
 import { emitDispatch } from "./dispatch.ts";
 import { Exit, type InterpreterFunctions, InterpreterSemantics, type InterpreterVars } from "./semantics.ts";
 
@@ -24,19 +40,21 @@ const PAGE_MASK = -4096;
 const PARCEL = 2;
 /** A page key that no host address has: code outside whole pages. */
 const NO_PAGE = 1;
-/** A region left the instruction at PC to the interpreter. */
-const BAILED = 2;
 const TRAP_LOOP_LIMIT = 4096;
-/** Instructions that a region may leave to the interpreter before it is translated anew. */
-const PATIENCE_LIMIT = 256;
 
-/** Defines `run(state)`: executes REMAINING instructions or until the reason in EXIT. */
-export function defineInterpreter(
-  module: ModuleBuilder,
-  options: InterpreterOptions,
-): FunctionRef<readonly ["i32"], undefined> {
+/** The functions that interpret. */
+export interface InterpreterEntries {
+  /** `(state)`: executes REMAINING instructions or until the reason in EXIT. */
+  readonly run: FunctionRef<readonly ["i32"], undefined>;
+  /** In place of a region that another one calls. */
+  readonly interpret: Interpret;
+}
+
+export function defineInterpreter(module: ModuleBuilder, options: InterpreterOptions): InterpreterEntries {
   const signature = module.signature(REGION_PARAMS, "i32");
-  return module.function("run", ["i32"], undefined, (code, [state]) => {
+  const params: Interpret["params"] = ["i32", "i32", "i64", "i32", "i32"];
+  const loop = module.function("interpret", params, "i32", (code, parameters) => {
+    const [state, remaining, returnTo, depth, skipLookup] = parameters;
     const vars: InterpreterVars = {
       state,
       ip: code.var("i32"),
@@ -44,11 +62,32 @@ export function defineInterpreter(
       delta: code.var("i64"),
       word: code.var("i32"),
       length: code.var("i32"),
-      remaining: code.var("i32"),
+      remaining,
       target: code.var("i32"),
+      returnTo,
     };
-    new InterpreterEmitter(code, vars, options, signature).emit();
+    new InterpreterEmitter(code, vars, depth, skipLookup, options, signature).emit();
+    return code.i32.const(0);
   });
+  const run = module.function("run", ["i32"], undefined, (code, [state]) => {
+    const { i32, i64 } = code;
+    const from = [state.get(), i32.load(state.get(), State.REMAINING)] as const;
+    const args = [...from, i64.const(NO_RETURN), i32.const(MAX_DEPTH), i32.const(0)] as const;
+    code.drop(code.call(loop, ...args));
+  });
+  const interpret = module.function("interpretCall", params, "i32", (code, parameters) => {
+    const { i32 } = code;
+    const [state, remaining, returnTo, depth, skipLookup] = parameters;
+    const before = code.let32(remaining.get());
+    const args = [state.get(), remaining.get(), returnTo.get(), depth.get(), skipLookup.get()] as const;
+    const result = code.let32(code.call(loop, ...args));
+    // The region that led here counts as its own what it gets back less.
+    emitAdd(code, state, Counter.REGION_INSTRUCTIONS, () =>
+      i32.sub(i32.and(result.get(), Unwind.REMAINING), before.get()),
+    );
+    return result.get();
+  });
+  return { run, interpret };
 }
 
 /**
@@ -62,24 +101,36 @@ class InterpreterEmitter {
   readonly #signature: RegionSignature;
   /** Host page that branches may stay in, or {@link NO_PAGE}. */
   readonly #page: Var<"i32">;
-  /** Not 0 when the block at PC is not to be looked up but interpreted: {@link BAILED}, or 1. */
+  /** Calls that regions may make as such. */
+  readonly #depth: Var<"i32">;
+  /** Not 0 when the block at PC is not to be looked up but interpreted: {@link Skip}. */
   readonly #skipLookup: Var<"i32">;
 
-  constructor(code: Code, vars: InterpreterVars, options: InterpreterOptions, signature: RegionSignature) {
+  constructor(
+    code: Code,
+    vars: InterpreterVars,
+    depth: Var<"i32">,
+    skipLookup: Var<"i32">,
+    options: InterpreterOptions,
+    signature: RegionSignature,
+  ) {
     this.#code = code;
     this.#vars = vars;
+    this.#depth = depth;
+    this.#skipLookup = skipLookup;
     this.#options = options;
     this.#signature = signature;
     this.#page = code.var("i32");
-    this.#skipLookup = code.var("i32");
   }
 
   emit(): void {
     const code = this.#code;
-    const { state, remaining } = this.#vars;
-    remaining.set(code.i32.load(state.get(), State.REMAINING));
     code.loop((resync) => {
-      this.#takeInterrupt(resync);
+      code.if(
+        this.#isNested(),
+        () => this.#lookAtCaller(),
+        () => this.#takeInterrupt(resync),
+      );
       this.#enterPage(resync);
       code.loop((lookup) => {
         this.#lookAtMail(resync);
@@ -89,12 +140,39 @@ class InterpreterEmitter {
     });
   }
 
+  /** Whether a region called, and waits for a return to it. */
+  #isNested(): I32 {
+    return this.#code.i64.ne(this.#vars.returnTo.get(), NO_RETURN);
+  }
+
+  /** In place of a region: returns when the guest does. What may change the mapping of code is the outermost's. */
+  #lookAtCaller(): void {
+    const code = this.#code;
+    const { i32, i64 } = code;
+    const { state, remaining, returnTo } = this.#vars;
+    const attention = (): I32 => i32.load(state.get(), State.ATTENTION);
+    const { mail } = this.#options.functions;
+    code.if(mail === undefined ? attention() : i32.or(attention(), i32.load(state.get(), Mailbox.MAIL)), () =>
+      this.#unwind(Unwind.CONTINUE),
+    );
+    code.if(i64.eq(i64.load(state.get(), State.PC), returnTo.get()), () => code.return(remaining.get()));
+  }
+
+  /** Goes on at PC in the outermost interpreter. */
+  #unwind(how: number): void {
+    const code = this.#code;
+    code.return(code.i32.or(this.#vars.remaining.get(), how));
+  }
+
+  /** Returns from the outermost interpreter; PC is stored. Another lets that one find the reason again. */
   #exit(reason: number): void {
-    const { i32 } = this.#code;
+    const code = this.#code;
+    const { i32 } = code;
     const { state, remaining } = this.#vars;
+    code.if(this.#isNested(), () => this.#unwind(Unwind.CONTINUE));
     i32.store(state.get(), remaining.get(), State.REMAINING);
     i32.store(state.get(), reason, State.EXIT);
-    this.#code.return();
+    code.return(i32.const(0));
   }
 
   /** Stores the guest address of a host address as PC. */
@@ -142,7 +220,7 @@ class InterpreterEmitter {
     const { flat } = this.#options.functions.space;
     code.scope(() => {
       const pc = code.let64(i64.load(state.get(), State.PC));
-      const entry = flat === undefined ? code.let32(fetchTlbEntry(code, state, pc)) : undefined;
+      const entry = flat === undefined ? fetchTlbEntry(code, state, pc) : undefined;
       const at = flat === undefined ? undefined : code.let64(i64.add(pc.get(), -flat.base));
       code.if(
         entry === undefined
@@ -155,8 +233,8 @@ class InterpreterEmitter {
             ip.set(fetchTlbHost(code, entry, pc));
             // Regions that go on in one another find its translations by this.
             const known = FetchTlb.START + FetchTlb.EXTRA;
-            code.if(i32.eqz(i32.load(entry.get(), known)), () =>
-              i32.store(entry.get(), tableOf(code, this.#options.codeMap, ip), known),
+            code.if(i32.eqz(i32.load(entry.at.get(), known)), () =>
+              i32.store(entry.at.get(), tableOf(code, this.#options.codeMap, ip), known),
             );
           }
           this.#page.set(i32.and(ip.get(), PAGE_MASK));
@@ -176,7 +254,9 @@ class InterpreterEmitter {
             code.select(i32.and(ip.get(), PAGE_MASK), i32.const(NO_PAGE), i32.ne(run.get(), PARCEL)),
           );
           // A translation would execute the rest of the page too.
-          code.if(i32.eq(this.#page.get(), NO_PAGE), () => this.#skipLookup.set(i32.const(1)));
+          code.if(i32.eq(this.#page.get(), NO_PAGE), () =>
+            this.#skipLookup.set(i32.const(Skip.UNTRANSLATABLE)),
+          );
         },
       );
       delta.set(i64.sub(pc.get(), i64.extendI32U(ip.get())));
@@ -205,7 +285,7 @@ class InterpreterEmitter {
       code.if(
         this.#skipLookup.get(),
         () => {
-          const bailed = i32.eq(this.#skipLookup.get(), BAILED);
+          const bailed = i32.eq(this.#skipLookup.get(), Skip.BAILED);
           this.#skipLookup.set(i32.const(0));
           code.if(bailed, () => {
             emitBailCount(code, state, ip);
@@ -224,24 +304,62 @@ class InterpreterEmitter {
           code.if(i32.gtS(value.get(), 0), () => {
             const before = code.let32(remaining.get());
             const from = [state.get(), delta.get(), remaining.get()] as const;
-            const args = [...from, code.i64.const(NO_RETURN), i32.const(MAX_DEPTH)] as const;
+            const to = [this.#vars.returnTo.get(), i32.or(this.#depth.get(), FROM_INTERPRETER)] as const;
+            const args = [...from, ...to] as const;
             const result = code.let32(code.callIndirect(this.#signature, args, value.get()));
             remaining.set(i32.and(result.get(), Unwind.REMAINING));
-            code.if(i32.eq(i32.shrU(result.get(), 30), 3), () => this.#skipLookup.set(i32.const(BAILED)));
+            code.if(i32.eq(i32.shrU(result.get(), 30), 3), () =>
+              this.#skipLookup.set(i32.const(Skip.BAILED)),
+            );
             const retired = (): I32 => i32.sub(before.get(), remaining.get());
             emitAdd(code, state, Counter.REGION_INSTRUCTIONS, retired);
             emitAdd(code, state, Counter.REGION_CALLS, () => i32.const(1));
+            code.if(i32.geS(result.get(), 0), () => code.return(result.get()));
             code.br(resync);
           });
           // Counts down to the threshold and stays there: code that cannot be translated may be reached for ever.
-          code.if(i32.gtS(value.get(), -threshold), () => {
+          code.if(i32.and(i32.gtS(value.get(), -threshold), this.#counts()), () => {
             value.set(i32.sub(value.get(), 1));
+            const isHot = code.let32(i32.eq(value.get(), -threshold));
+            code.if(i32.and(isHot.get(), this.#isNested()), () => this.#handUp(Unwind.CONTINUE));
             i32.store16(entry.get(), value.get());
-            code.if(i32.eq(value.get(), -threshold), () => this.#exitHot(ip.get()));
+            code.if(isHot.get(), () => this.#exitHot(ip.get()));
           });
         },
       );
     });
+  }
+
+  /** Leaves the instruction at PC, which was paid for, to the outermost interpreter. No region is to blame. */
+  #handUpInstruction(): void {
+    const { i32 } = this.#code;
+    const { state, remaining } = this.#vars;
+    i32.store(state.get(), 0, State.FAULT);
+    i32.store(state.get(), 0, State.BAILED_REGION);
+    remaining.set(i32.add(remaining.get(), 1));
+    this.#unwind(Unwind.INTERPRET);
+  }
+
+  /** Leaves what is at `ip` to the outermost interpreter. */
+  #handUp(how: number): void {
+    this.#storePc(this.#vars.ip.get());
+    this.#unwind(how);
+  }
+
+  /**
+   * Whether reaching the block at `ip` counts. Where calls return to is as hot as the function that it is in: its
+   * translation would only be a second one of the rest of that. Every eighth time counts, since what looks like a call
+   * before `ip` may be the end of another function.
+   */
+  #counts(): I32 {
+    const code = this.#code;
+    const { i32 } = code;
+    const { ip, remaining } = this.#vars;
+    const word = code.let32(i32.load(i32.sub(ip.get(), 4)));
+    const isCall = i32.eq(i32.and(word.get(), 0xfff), 0x0ef);
+    const isIndirect = i32.eq(i32.and(word.get(), 0x7fff), 0x00e7);
+    const isShort = i32.eq(i32.and(i32.shrU(word.get(), 16), 0xf07f), 0x9002);
+    return i32.or(i32.eqz(i32.or(isCall, i32.or(isIndirect, isShort))), i32.eqz(i32.and(remaining.get(), 7)));
   }
 
   /** Asks for a patient translation of a region that often leaves instructions to the interpreter. */
@@ -257,6 +375,7 @@ class InterpreterEmitter {
         i32.ltU(times.get(), PATIENCE_LIMIT),
         () => i32.store16(count.get(), times.get()),
         () => {
+          code.if(this.#isNested(), () => this.#handUp(Unwind.INTERPRET));
           i32.store16(count.get(), 0);
           this.#exitHot(i32.or(region.get(), 1));
         },
@@ -278,6 +397,7 @@ class InterpreterEmitter {
     const code = this.#code;
     const { i32, i64 } = code;
     const { state, remaining } = this.#vars;
+    code.if(this.#isNested(), () => this.#handUpInstruction());
     i32.store(state.get(), remaining.get(), State.REMAINING);
     code.scope(() => {
       const cause = code.let64(i64.extendI32U(i32.sub(i32.load(state.get(), State.FAULT), 1)));
@@ -302,6 +422,7 @@ class InterpreterEmitter {
     const code = this.#code;
     const { i32, i64 } = code;
     const { state, ip, word, length, remaining, target } = this.#vars;
+    const system = code.beginBlock();
     const fault = code.beginBlock();
     const illegal = code.beginBlock();
     const jump = code.beginBlock();
@@ -311,7 +432,7 @@ class InterpreterEmitter {
       this.#exit(Exit.BUDGET);
     });
     this.#fetch(resync, fault);
-    const labels = { fault, illegal, branch, jump, resync };
+    const labels = { system, fault, illegal, branch, jump, resync };
     const semantics = new InterpreterSemantics(code, this.#vars, labels, this.#options.functions);
     const emit = (instruction: Parameters<typeof semantics.emit>[0]): void => {
       semantics.emit(instruction);
@@ -343,6 +464,9 @@ class InterpreterEmitter {
     code.end();
     this.#storePc(ip.get());
     this.#takeFault(resync);
+    code.end();
+    this.#storePc(ip.get());
+    this.#handUpInstruction();
   }
 
   /** Leaves by way of PC when `target` is not in the page. */

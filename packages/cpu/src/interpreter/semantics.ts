@@ -12,6 +12,7 @@ import type { PureFunction } from "../isa/pure-function.ts";
 import { type AccessSize, type AmoOperation, type FloatName, Semantics } from "../isa/semantics.ts";
 import { callFloatFunction } from "../isa/semantics-shared.ts";
 import { State } from "../state.ts";
+import { NO_RETURN } from "../translator/chain.ts";
 import { Exception } from "../trap/causes.ts";
 import { emitImmediate } from "./immediate.ts";
 
@@ -32,10 +33,14 @@ export interface InterpreterVars {
   readonly remaining: Var<"i32">;
   /** Host address that a taken branch goes to. */
   readonly target: Var<"i32">;
+  /** Guest address that a region which called waits for; {@link NO_RETURN} in the outermost interpreter. */
+  readonly returnTo: Var<"i64">;
 }
 
 /** Where control goes from an instruction. */
 export interface InterpreterLabels {
+  /** The instruction is for the outermost interpreter. */
+  readonly system: Label;
   /** FAULT and FAULT_ADDRESS hold an exception. */
   readonly fault: Label;
   readonly illegal: Label;
@@ -369,8 +374,14 @@ export class InterpreterSemantics extends Semantics {
     const { code, i32 } = this;
     const { word, state } = this.#vars;
     const { csrLegal, csrRead, csrWrite, csrSet, csrClear } = this.#functions.csrs;
-    this.#sync();
     const address = code.let32(i32.shrU(word.get(), 20));
+    // Those of floating point, and of the supervisor but for satp and what is above, change nothing of the mapping of code.
+    const isHarmless = i32.or(
+      i32.ltU(address.get(), 4),
+      i32.or(i32.eq(i32.and(address.get(), 0xfb0), 0x100), i32.geU(address.get(), 0xc00)),
+    );
+    code.brIf(this.#labels.system, i32.and(i32.eqz(isHarmless), this.#isNested()));
+    this.#sync();
     const writes = code.let32(operation === "write" ? i32.const(1) : i32.ne(i32.and(word.get(), 0xf8000), 0));
     code.brIf(this.#labels.illegal, i32.eqz(code.call(csrLegal, state.get(), address.get(), writes.get())));
     const operand = code.let64(source === "register" ? this.x1() : this.immediate());
@@ -385,6 +396,15 @@ export class InterpreterSemantics extends Semantics {
       },
       () => this.setX(old.get()),
     );
+  }
+
+  #isNested(): I32 {
+    return this.i64.ne(this.#vars.returnTo.get(), NO_RETURN);
+  }
+
+  /** Leaves an instruction that may change the mapping of code, or ends the run, to the outermost interpreter. */
+  #requireOutermost(): void {
+    this.code.brIf(this.#labels.system, this.#isNested());
   }
 
   /** Goes on with the next instruction after a change of more than registers and memory. */
@@ -409,6 +429,7 @@ export class InterpreterSemantics extends Semantics {
   environmentCall(): void {
     const { code, i32, i64 } = this;
     const { state } = this.#vars;
+    this.#requireOutermost();
     code.if(i32.and(this.state32(State.FIRMWARE_IN_VMM), i32.eq(this.state32(State.MODE), 1)), () => {
       const pc = code.let64(this.pc());
       i64.store(state.get(), pc.get(), State.PC);
@@ -421,7 +442,7 @@ export class InterpreterSemantics extends Semantics {
   #exit(reason: number): void {
     this.#sync();
     this.i32.store(this.#vars.state.get(), reason, State.EXIT);
-    this.code.return();
+    this.code.return(this.i32.const(0));
   }
 
   illegalIf(condition: I32): void {
@@ -436,6 +457,7 @@ export class InterpreterSemantics extends Semantics {
 
   trapReturn(from: "machine" | "supervisor"): void {
     const { mret, sret } = this.#functions.csrs;
+    this.#requireOutermost();
     this.code.call(from === "machine" ? mret : sret, this.#vars.state.get());
     this.code.br(this.#labels.resync);
   }
@@ -443,6 +465,7 @@ export class InterpreterSemantics extends Semantics {
   waitForInterrupt(): void {
     const { code, i64 } = this;
     const { state } = this.#vars;
+    this.#requireOutermost();
     this.#sync();
     code.call(this.#functions.csrs.updateTimer, state.get());
     const next = code.let64(this.nextPc());
@@ -456,6 +479,7 @@ export class InterpreterSemantics extends Semantics {
     const { code, i32 } = this;
     const { word, state } = this.#vars;
     const { flushAll, flushAsid, flushAddress } = this.#functions.mmu;
+    this.#requireOutermost();
     const hasAddress = i32.and(word.get(), 0xf8000);
     code.if(
       hasAddress,
@@ -475,6 +499,7 @@ export class InterpreterSemantics extends Semantics {
    * noticed, the translator has to look for what has changed.
    */
   fenceInstruction(): void {
+    this.#requireOutermost();
     if (this.#functions.space.flat === undefined) {
       this.#resume();
       return;

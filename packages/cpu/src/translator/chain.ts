@@ -1,5 +1,13 @@
 import { FetchTlb, type FlatLayout } from "@isomorph/mmu";
-import { type FunctionRef, type ModuleBuilder, type Signature, supportsTailCalls } from "@isomorph/wasm";
+import {
+  type Code,
+  type FunctionRef,
+  type I32,
+  type ModuleBuilder,
+  type Signature,
+  supportsTailCalls,
+  type Values,
+} from "@isomorph/wasm";
 import { fetchTlbEntry, fetchTlbHit, fetchTlbHost } from "../core/soft-tlb.ts";
 import { State } from "../state.ts";
 import { type CodeMap, entryOf } from "./code-map.ts";
@@ -17,7 +25,7 @@ export type RegionParams = readonly ["i32", "i64", "i32", "i64", "i32"];
  * `delta` is guest virtual minus host address. When the guest returns to the guest address `returnTo`, the function
  * returns what remains of the budget; that is how a guest's call is a call. In any other case it stores PC and returns
  * a negative number, {@link Unwind}, that goes through all callers to the interpreter. Registers are in the hart's
- * block either way. `depth` is how many calls may still be made as such.
+ * block either way. `depth` is how many calls may still be made as such, plus {@link FROM_INTERPRETER}.
  */
 export const REGION_PARAMS: RegionParams = ["i32", "i64", "i32", "i64", "i32"];
 export type RegionSignature = Signature<RegionParams, "i32">;
@@ -32,10 +40,28 @@ export const Unwind: Readonly<Record<"CONTINUE" | "INTERPRET" | "REMAINING", num
   REMAINING: (1 << 30) - 1,
 };
 
+/** Why an interpreter is not to look for a translation of the block at PC; 0 if it is to. */
+export const Skip: Readonly<Record<"UNTRANSLATABLE" | "BAILED", number>> = {
+  /** Only part of the page may be executed. */
+  UNTRANSLATABLE: 1,
+  /** A region left the instruction at PC to the interpreter. */
+  BAILED: 2,
+};
+
 /** A `returnTo` that no guest address equals: control never returns to the interpreter as a guest's return. */
 export const NO_RETURN = 1;
 /** Guest calls in one another that are calls of the host: a stack of some 100 KiB. Deeper ones are jumps. */
 export const MAX_DEPTH = 200;
+/** Added to `depth` where an interpreter called the region: it goes on itself where there is no translation. */
+export const FROM_INTERPRETER = 256;
+
+/** The functions by which regions go on elsewhere. */
+export interface ChainFunctions {
+  readonly chain: Chain;
+  /** `(state, remaining, returnTo, depth)`: leaves the instruction at PC to the interpreter. */
+  readonly bail: FunctionRef<readonly ["i32", "i32", "i64", "i32"], "i32">;
+}
+export const BAIL_PARAMS: ChainFunctions["bail"]["params"] = ["i32", "i32", "i64", "i32"];
 
 /** Where the function of {@link defineChain} finds translations if there is no TLB of fetches. */
 export interface FlatChain {
@@ -44,42 +70,74 @@ export interface FlatChain {
 }
 
 /**
- * Defines the function by which a region goes on in one of another page without a return to the interpreter: by a tail
- * call, so the stack does not grow. Where the engine has none, it stores PC and returns.
+ * `(state, remaining, returnTo, depth, skipLookup) → remaining`: interprets from PC on in place of a region, with the
+ * same results.
  */
-export function defineChain(module: ModuleBuilder, flat: FlatChain | undefined): Chain {
+export type Interpret = FunctionRef<readonly ["i32", "i32", "i64", "i32", "i32"], "i32">;
+
+/**
+ * Defines the functions by which a region goes on: in a region of another page by a tail call, so the stack does not
+ * grow; where there is none, in an interpreter of its own, so that its callers can still be returned to. If an
+ * interpreter called it, it returns to that one.
+ */
+export function defineChain(
+  module: ModuleBuilder,
+  interpret: Interpret,
+  flat: FlatChain | undefined,
+): ChainFunctions {
   const signature = module.signature(REGION_PARAMS, "i32");
-  return module.function("chain", CHAIN_PARAMS, "i32", (code, [state, remaining, returnTo, depth, pc]) => {
-    const { i32, i64 } = code;
-    if (supportsTailCalls() && flat !== undefined) {
-      const { space, codeMap } = flat;
-      const at = code.let64(i64.add(pc.get(), -space.base));
-      code.if(i64.ltU(at.get(), space.size), () => {
-        const offset = code.let32(i32.wrapI64(at.get()));
-        // Page 0 of the memory is empty: where there is no table, there is no translation.
-        const table = i32.load(i32.and(i32.shrU(offset.get(), 10), -4), codeMap.directory);
-        const index = code.let32(i32.load16S(entryOf(code, table, offset.get())));
-        code.if(i32.gtS(index.get(), 0), () => {
-          const from = [state.get(), i64.const(space.base - space.ramOffset)] as const;
-          const args = [...from, remaining.get(), returnTo.get(), depth.get()] as const;
-          code.returnCallIndirect(signature, args, index.get());
+  const goOn = (code: Code, args: Values<Interpret["params"]>): I32 => {
+    if (!supportsTailCalls()) return code.call(interpret, ...args);
+    code.returnCall(interpret, ...args);
+    return code.i32.const(0);
+  };
+  const chain = module.function(
+    "chain",
+    CHAIN_PARAMS,
+    "i32",
+    (code, [state, remaining, returnTo, depth, pc]) => {
+      const { i32, i64 } = code;
+      if (supportsTailCalls() && flat !== undefined) {
+        const { space, codeMap } = flat;
+        const at = code.let64(i64.add(pc.get(), -space.base));
+        code.if(i64.ltU(at.get(), space.size), () => {
+          const offset = code.let32(i32.wrapI64(at.get()));
+          // Page 0 of the memory is empty: where there is no table, there is no translation.
+          const table = i32.load(i32.and(i32.shrU(offset.get(), 10), -4), codeMap.directory);
+          const index = code.let32(i32.load16S(entryOf(code, table, offset.get())));
+          code.if(i32.gtS(index.get(), 0), () => {
+            const from = [state.get(), i64.const(space.base - space.ramOffset)] as const;
+            const args = [...from, remaining.get(), returnTo.get(), depth.get()] as const;
+            code.returnCallIndirect(signature, args, index.get());
+          });
         });
-      });
-    } else if (supportsTailCalls()) {
-      const entry = code.let32(fetchTlbEntry(code, state, pc));
-      code.if(fetchTlbHit(code, entry, pc, state), () => {
-        // Page 0 of the memory is empty: where no table is known, there is no translation.
-        const table = i32.load(entry.get(), FetchTlb.START + FetchTlb.EXTRA);
-        const index = code.let32(i32.load16S(entryOf(code, table, i32.wrapI64(pc.get()))));
-        code.if(i32.gtS(index.get(), 0), () => {
-          const host = code.let32(fetchTlbHost(code, entry, pc));
-          const from = [state.get(), i64.sub(pc.get(), i64.extendI32U(host.get()))] as const;
-          const args = [...from, remaining.get(), returnTo.get(), depth.get()] as const;
-          code.returnCallIndirect(signature, args, index.get());
+      } else if (supportsTailCalls()) {
+        const entry = fetchTlbEntry(code, state, pc);
+        code.if(fetchTlbHit(code, entry, pc, state), () => {
+          // Page 0 of the memory is empty: where no table is known, there is no translation.
+          const table = i32.load(entry.at.get(), FetchTlb.START + FetchTlb.EXTRA);
+          const index = code.let32(i32.load16S(entryOf(code, table, i32.wrapI64(pc.get()))));
+          code.if(i32.gtS(index.get(), 0), () => {
+            const host = code.let32(fetchTlbHost(code, entry, pc));
+            const from = [state.get(), i64.sub(pc.get(), i64.extendI32U(host.get()))] as const;
+            const args = [...from, remaining.get(), returnTo.get(), depth.get()] as const;
+            code.returnCallIndirect(signature, args, index.get());
+          });
         });
-      });
-    }
-    i64.store(state.get(), pc.get(), State.PC);
-    return i32.or(remaining.get(), Unwind.CONTINUE);
+      }
+      i64.store(state.get(), pc.get(), State.PC);
+      code.if(i32.geU(depth.get(), FROM_INTERPRETER), () =>
+        code.return(i32.or(remaining.get(), Unwind.CONTINUE)),
+      );
+      return goOn(code, [state.get(), remaining.get(), returnTo.get(), depth.get(), i32.const(0)]);
+    },
+  );
+  const bail = module.function("bail", BAIL_PARAMS, "i32", (code, [state, remaining, returnTo, depth]) => {
+    const { i32 } = code;
+    code.if(i32.geU(depth.get(), FROM_INTERPRETER), () =>
+      code.return(i32.or(remaining.get(), Unwind.INTERPRET)),
+    );
+    return goOn(code, [state.get(), remaining.get(), returnTo.get(), depth.get(), i32.const(Skip.BAILED)]);
   });
+  return { chain, bail };
 }

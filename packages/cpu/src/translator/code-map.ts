@@ -18,6 +18,8 @@ export interface CodeMap {
   readonly next: number;
   /** Counts for regions, by some bits of their host address (2 bytes each). */
   readonly blame: number;
+  /** The same for crossings from one region into another that might be one. */
+  readonly seams: number;
   /** The tables: host addresses of the first and after the last. */
   readonly start: number;
   readonly end: number;
@@ -29,6 +31,11 @@ const TABLE_SIZE = 4096;
 const BLAME_ENTRIES = 4096;
 const LEAST_TABLES = 256;
 const MOST_TABLES = 16384;
+
+/** Instructions that a region may leave to the interpreter before it is translated anew. */
+export const PATIENCE_LIMIT = 256;
+/** Crossings from a region into others after which they are made one. */
+export const SEAM_LIMIT = 4096;
 
 /** Highest index of a translation and highest count in an entry. */
 export const LARGEST_ENTRY = 32767;
@@ -47,10 +54,11 @@ function layOut(at: number, ramSize: number): Omit<CodeMap, "ramOffset"> {
   const pages = ramSize >>> PAGE_BITS;
   // The directory is addressed by host address, from a place in front of it that must not be below zero.
   const blame = at + 8;
-  const directory = blame + BLAME_ENTRIES * 2;
+  const seams = blame + BLAME_ENTRIES * 2;
+  const directory = seams + BLAME_ENTRIES * 2;
   const tables = Math.min(Math.max(pages >>> 3, LEAST_TABLES), MOST_TABLES);
   const start = Math.ceil((directory + pages * 4) / TABLE_SIZE) * TABLE_SIZE;
-  return { next: at, blame, directory, pages, start, end: start + tables * TABLE_SIZE };
+  return { next: at, blame, seams, directory, pages, start, end: start + tables * TABLE_SIZE };
 }
 
 /** The host address of the page's table, 0 where there is none. */
@@ -70,6 +78,12 @@ export function entryOf(code: Code, table: I32, address: I32): I32 {
 export function blameOf(code: Code, map: CodeMap, region: Var<"i32">): I32 {
   const { i32 } = code;
   return i32.add(i32.and(region.get(), (BLAME_ENTRIES - 1) * 2), map.blame);
+}
+
+/** What {@link blameOf} tells for a region that is known, and the place of its other count. */
+export function countsOf(map: CodeMap, region: number): { readonly blame: number; readonly seams: number } {
+  const offset = region & ((BLAME_ENTRIES - 1) * 2);
+  return { blame: map.blame + offset, seams: map.seams + offset };
 }
 
 /** `(host) → table`: the table of a page, made if there is none; 0 when there is no room for it. */
@@ -120,6 +134,20 @@ export class CodeMapView {
   set(host: number, value: number): void {
     const at = this.entryAddress(host);
     if (at !== undefined) this.#entries[at >>> 1] = value;
+  }
+
+  /** Whether a translation starts at a host address. */
+  isTranslated(host: number): boolean {
+    const at = this.entryAddress(host);
+    return at !== undefined && (this.#entries[at >>> 1] as number) > 0;
+  }
+
+  /** Takes back the count of crossings from a region into others; whether it was at its limit. */
+  takeSeams(region: number): boolean {
+    const at = countsOf(this.#map, region).seams >>> 1;
+    const isLong = (this.#entries[at] as number) >= SEAM_LIMIT;
+    if (isLong) this.#entries[at] = 0;
+    return isLong;
   }
 
   /** Makes the table of a page if there is none. False when there is no room for it. */

@@ -1,9 +1,10 @@
 import type { Code, I32, I64, Label, Var } from "@isomorph/wasm";
 import { sharedMemory } from "../core/atomic-memory.ts";
-import { fetchTlbEntry, fetchTlbHit, fetchTlbHost } from "../core/soft-tlb.ts";
+import { fetchTlbEntry, fetchTlbHit, fetchTlbHost, type HartBlock } from "../core/soft-tlb.ts";
 import { State } from "../state.ts";
 import { Mailbox } from "../threads/layout.ts";
-import { REGION_PARAMS, Unwind } from "./chain.ts";
+import { FROM_INTERPRETER, REGION_PARAMS, Unwind } from "./chain.ts";
+import { PATIENCE_LIMIT, SEAM_LIMIT } from "./code-map.ts";
 import { EXIT_OFFSET_BITS, exitSite as siteOf } from "./exit-site.ts";
 import { FloatRegisters } from "./float-registers.ts";
 import { type Block, hostOf, type Pages, type Region } from "./region.ts";
@@ -18,9 +19,19 @@ const PAGE_SIZE = 4096;
  * Emits the function of a region. Guest registers are variables: loaded when a block that needs them is entered from
  * outside, stored when control leaves; in between control flows as in the guest. Entry and loops check that the budget
  * lasts for the longest way to the next check, so it is never overdrawn.
+ *
+ * @param hart - Host address of the block of the one hart that executes it, if there is only one.
  */
-export function emitRegion(code: Code, region: Region, functions: RegionFunctions, isPatient: boolean): void {
-  const [state, delta, remaining, returnTo, depth] = code.start(REGION_PARAMS);
+export function emitRegion(
+  code: Code,
+  region: Region,
+  functions: RegionFunctions,
+  isPatient: boolean,
+  hart: number | undefined,
+): void {
+  const [stateParam, delta, remaining, returnTo, depth] = code.start(REGION_PARAMS);
+  const state: HartBlock =
+    hart === undefined ? stateParam : { get: () => code.i32.const(hart | 0), address: hart };
   const x: (Var<"i64"> | undefined)[] = [];
   for (let register = 1; register < 32; register++) {
     if (((region.used >>> register) & 1) !== 0) x[register] = code.var("i64");
@@ -52,6 +63,7 @@ class RegionEmitter {
   /** Host address of the region's page. */
   readonly #page: number;
   readonly #pages: Pages;
+  readonly #seams: ReadonlySet<number>;
   /** 1 when the guest's next page is known to be the region's second one. */
   readonly #secondIsSure: Var<"i32">;
   readonly #functions: RegionFunctions;
@@ -67,6 +79,7 @@ class RegionEmitter {
   constructor(code: Code, region: Region, vars: RegionVars, functions: RegionFunctions) {
     this.#code = code;
     const { blocks, items } = structure(region.blocks);
+    this.#seams = region.seams;
     this.#blocks = blocks;
     this.#items = items;
     blocks.forEach(({ start }, index) => {
@@ -138,7 +151,13 @@ class RegionEmitter {
     const notExecuted = code.let32(i32.shrU(exitSite.get(), EXIT_OFFSET_BITS));
     const blamed = code.let32(code.select(i32.const(start), i32.const(0), notExecuted.get()));
     i32.store(state.get(), blamed.get(), State.BAILED_REGION);
-    i32.or(i32.add(remaining.get(), notExecuted.get()), Unwind.INTERPRET);
+    const from = [
+      state.get(),
+      i32.add(remaining.get(), notExecuted.get()),
+      this.#vars.returnTo.get(),
+      this.#vars.depth.get(),
+    ] as const;
+    this.#functions.bail(code, from);
   }
 
   /** Loads what the block needs. */
@@ -277,7 +296,7 @@ class RegionEmitter {
     const { i32 } = code;
     const { state } = this.#vars;
     const next = code.let64(this.#guest(this.#page + PAGE_SIZE));
-    const entry = code.let32(fetchTlbEntry(code, state, next));
+    const entry = fetchTlbEntry(code, state, next);
     const isHit = code.let32(fetchTlbHit(code, entry, next, state));
     const isSecond = i32.eq(fetchTlbHost(code, entry, next), (this.#pages.second as number) | 0);
     return i32.eqz(i32.and(isSecond, isHit.get()));
@@ -322,7 +341,30 @@ class RegionEmitter {
   /** Leaves the region for a host address. */
   #leave(target: number): void {
     this.#spill();
+    if (this.#seams.has(target)) this.#countSeam(target);
     this.#chain(target);
+  }
+
+  /** Goes on in a region that this one might go on in itself: asks for that when it happens often. */
+  #countSeam(target: number): void {
+    const code = this.#code;
+    const { i32, i64 } = code;
+    const { state, remaining, returnTo, depth } = this.#vars;
+    const entry = hostOf(this.#pages, (this.#blocks[0] as Block).start);
+    const { blame, seams } = this.#functions.counts(entry);
+    const times = code.let32(i32.add(i32.load16U(i32.const(0), seams), 1));
+    code.if(
+      i32.ltU(times.get(), SEAM_LIMIT),
+      () => i32.store16(i32.const(0), times.get(), seams),
+      () => {
+        i32.store16(i32.const(0), SEAM_LIMIT, seams);
+        i32.store16(i32.const(0), PATIENCE_LIMIT, blame);
+        i64.store(state.get(), this.#guest(target), State.PC);
+        i32.store(state.get(), 0, State.FAULT);
+        i32.store(state.get(), entry, State.BAILED_REGION);
+        this.#functions.bail(code, [state.get(), remaining.get(), returnTo.get(), depth.get()]);
+      },
+    );
   }
 
   /** Goes on at a host address with all registers stored. */
@@ -343,11 +385,9 @@ class RegionEmitter {
           code.returnCallIndirect(this.#functions.region, from, index.get());
         });
       }
-      this.#leaveTo(target);
-    } else {
-      const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
-      this.#functions.chain(code, [...from, this.#guest(target)]);
     }
+    const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
+    this.#functions.chain(code, [...from, this.#guest(target)]);
   }
 
   #gotoPc(pc: Var<"i64">): void {
@@ -379,30 +419,34 @@ class RegionEmitter {
   #call(target: number): void {
     const code = this.#code;
     const { i32 } = code;
-    const { state, remaining, depth } = this.#vars;
+    const { state, remaining } = this.#vars;
     this.#spill();
-    code.if(i32.eqz(depth.get()), () => this.#chain(target));
-    if (this.#isInPage(target)) {
-      const index = this.#translationOf(target);
-      code.if(i32.leS(index.get(), 0), () => this.#leaveTo(target));
-      const args = [
-        state.get(),
-        this.#deltaOf(target),
-        remaining.get(),
-        this.#returnAddress(),
-        i32.sub(depth.get(), 1),
-      ] as const;
-      this.#afterCall(code.callIndirect(this.#functions.region, args, index.get()));
-    } else {
-      const args = [
-        state.get(),
-        remaining.get(),
-        this.#returnAddress(),
-        i32.sub(depth.get(), 1),
-        this.#guest(target),
-      ] as const;
-      this.#afterCall(code.call(this.#functions.call, ...args));
+    code.if(i32.eqz(this.#callsLeft()), () => this.#chain(target));
+    const anywhere = (): I32 => {
+      const from = [state.get(), remaining.get(), this.#returnAddress(), this.#deeper()] as const;
+      return code.call(this.#functions.call, ...from, this.#guest(target));
+    };
+    if (!this.#isInPage(target)) {
+      this.#afterCall(anywhere());
+      return;
     }
+    const index = this.#translationOf(target);
+    const here = (): I32 => {
+      const from = [state.get(), this.#deltaOf(target), remaining.get()] as const;
+      const args = [...from, this.#returnAddress(), this.#deeper()] as const;
+      return code.callIndirect(this.#functions.region, args, index.get());
+    };
+    this.#afterCall(code.choose("i32", i32.gtS(index.get(), 0), here, anywhere));
+  }
+
+  /** Guest calls that may still be made as such. */
+  #callsLeft(): I32 {
+    return this.#code.i32.and(this.#vars.depth.get(), FROM_INTERPRETER - 1);
+  }
+
+  /** `depth` of what this region calls. */
+  #deeper(): I32 {
+    return this.#code.i32.sub(this.#callsLeft(), 1);
   }
 
   /** The table index of the translation at a host address; 0 or less where there is none. */
@@ -413,32 +457,16 @@ class RegionEmitter {
     );
   }
 
-  /** Returns to the interpreter, which goes on at a host address. */
-  #leaveTo(host: number): void {
-    const code = this.#code;
-    const { i32, i64 } = code;
-    const { state, remaining } = this.#vars;
-    const pc = code.let64(this.#guest(host));
-    i64.store(state.get(), pc.get(), State.PC);
-    code.return(i32.or(remaining.get(), Unwind.CONTINUE));
-  }
-
   #callPc(pc: Var<"i64">): void {
     const code = this.#code;
     const { i32 } = code;
     const { state, remaining, returnTo, depth } = this.#vars;
     this.#spill();
-    code.if(i32.eqz(depth.get()), () => {
+    code.if(i32.eqz(this.#callsLeft()), () => {
       const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
       this.#functions.chain(code, [...from, pc.get()]);
     });
-    const args = [
-      state.get(),
-      remaining.get(),
-      this.#returnAddress(),
-      i32.sub(depth.get(), 1),
-      pc.get(),
-    ] as const;
+    const args = [state.get(), remaining.get(), this.#returnAddress(), this.#deeper(), pc.get()] as const;
     this.#afterCall(code.call(this.#functions.call, ...args));
   }
 

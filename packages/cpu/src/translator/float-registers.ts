@@ -1,4 +1,5 @@
 import type { Code, F32, F64, I64, Var } from "@isomorph/wasm";
+import type { HartBlock } from "../core/soft-tlb.ts";
 import { Flag } from "../float/types.ts";
 import { FIELDS } from "../isa/fields.ts";
 import { State } from "../state.ts";
@@ -24,7 +25,7 @@ export class FloatRegisters {
    */
   readonly ready: Var<"i32">;
   readonly #code: Code;
-  readonly #state: Var<"i32">;
+  readonly #state: HartBlock;
   readonly #usesFloat: boolean;
   /** Contents as doubles, whatever they are: moves of doubles keep all bits. */
   readonly #doubles: (Var<"f64"> | undefined)[] = [];
@@ -42,7 +43,7 @@ export class FloatRegisters {
   /** Registers whose value as a single is in its variable too. */
   #singles = 0;
 
-  constructor(code: Code, state: Var<"i32">, region: Region) {
+  constructor(code: Code, state: HartBlock, region: Region) {
     this.#code = code;
     this.#state = state;
     this.#usesFloat = region.usesFloat;

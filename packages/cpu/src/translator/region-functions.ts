@@ -1,16 +1,18 @@
 import type { Code, FunctionRef, I32, I64, Values, Var } from "@isomorph/wasm";
 import type { AddressSpace } from "../core/address-space.ts";
 import type { AtomicMemory } from "../core/atomic-memory.ts";
+import type { HartBlock } from "../core/soft-tlb.ts";
 import type { CsrFunctions } from "../csr/index.ts";
 import type { FloatName } from "../isa/semantics.ts";
-import type { Chain, RegionSignature } from "./chain.ts";
+import type { Chain, ChainFunctions, RegionSignature } from "./chain.ts";
+import type { countsOf } from "./code-map.ts";
 import type { FloatRegisters } from "./float-registers.ts";
 
 /** What a region's function works on. */
 export interface RegionVars {
   /** Host address of the region's first page. */
   readonly page: number;
-  readonly state: Var<"i32">;
+  readonly state: HartBlock;
   readonly delta: Var<"i64">;
   readonly remaining: Var<"i32">;
   readonly returnTo: Var<"i64">;
@@ -43,11 +45,15 @@ export interface RegionFunctions {
   readonly region: RegionSignature;
   /** Host address of the code map's entry for a host address, if the page has a table: one being translated does. */
   readonly entryAddress: (host: number) => number | undefined;
+  /** Host addresses of the counts of a region. */
+  readonly counts: (region: number) => ReturnType<typeof countsOf>;
   readonly call: Chain;
   /** Whether regions go on in one another by tail calls. */
   readonly tailCalls: boolean;
   /** Leaves the region as `call` goes on. */
   readonly chain: (code: Code, args: Values<Chain["params"]>) => void;
+  /** Leaves the instruction at PC to the interpreter. */
+  readonly bail: (code: Code, args: Values<ChainFunctions["bail"]["params"]>) => void;
 }
 
 /** Where control goes: the structure of the region decides. */

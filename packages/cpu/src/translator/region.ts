@@ -45,6 +45,8 @@ export interface Region {
   readonly used: number;
   /** Whether it has floating-point instructions. */
   readonly usesFloat: boolean;
+  /** Addresses at which it goes on in another region although it might have gone on itself. */
+  readonly seams: ReadonlySet<number>;
 }
 
 const PAGE_SIZE = 4096;
@@ -52,6 +54,8 @@ const MAX_INSTRUCTIONS = 256;
 
 /** Reads guest code. */
 export interface CodeReader {
+  /** Whether there is a translation that starts at a host address. */
+  readonly isTranslated: (host: number) => boolean;
   /** The 16 bits at an even host address. */
   readonly parcel: (host: number) => number;
   /** What a compressed instruction stands for. */
@@ -59,8 +63,13 @@ export interface CodeReader {
 }
 
 /** Reads guest code from the machine's memory. */
-export function codeReader(view: DataView, expansionTable: number): CodeReader {
+export function codeReader(
+  view: DataView,
+  expansionTable: number,
+  isTranslated: CodeReader["isTranslated"],
+): CodeReader {
   return {
+    isTranslated,
     parcel: (host) => view.getUint16(host, true),
     expand: (parcel) => view.getUint32(expansionTable + parcel * 4, true),
   };
@@ -112,13 +121,14 @@ const leads = new Uint8Array(2 * PAGE_PARCELS);
 
 /**
  * Collects the code of its page, and of the page after that where it is known, that is reachable from `entry` by static
- * control flow. It stops before instructions that only the interpreter executes. Undefined when the very first is one of
- * them.
+ * control flow. It stops before instructions that only the interpreter executes, and unless it is to be whole, where
+ * there are translations already. Undefined when the very first is one that only the interpreter executes.
  */
 export function discoverRegion(
   reader: CodeReader,
   entry: number,
   secondPage: number | undefined,
+  isWhole: boolean,
 ): Region | undefined {
   const pages: Pages = { first: entry - (entry & (PAGE_SIZE - 1)), second: secondPage };
   const start = pages.first;
@@ -131,12 +141,18 @@ export function discoverRegion(
   leads[PAGE_PARCELS] = 1;
   leads[PAGE_PARCELS - 1] = 1;
   const work = [first];
+  const seams = new Set<number>();
   let size = 0;
   let lowest = first;
   let last = first;
   while (work.length > 0) {
     let parcel = work.pop() as number;
     while (parcel < parcels && found[parcel] === undefined && size < MAX_INSTRUCTIONS) {
+      if (!isWhole && parcel !== first && reader.isTranslated(hostOf(pages, start + parcel * 2))) {
+        seams.add(start + parcel * 2);
+        leads[parcel] = 1;
+        break;
+      }
       const next = readInstruction(reader, pages, start + parcel * 2);
       if (next === undefined || !isTranslatable(next)) break;
       found[parcel] = next;
@@ -158,11 +174,17 @@ export function discoverRegion(
   }
   if (size === 0) return undefined;
   const isLong = last >= PAGE_PARCELS || (last === PAGE_PARCELS - 1 && found[last]?.length === 4);
-  return assemble(isLong ? pages : { first: start, second: undefined }, first, lowest, last);
+  return assemble(isLong ? pages : { first: start, second: undefined }, first, lowest, last, seams);
 }
 
 /** Cuts the instructions that were found, from parcel `lowest` to `last`, into blocks; the one at `first` is the entry. */
-function assemble(pages: Pages, first: number, lowest: number, last: number): Region {
+function assemble(
+  pages: Pages,
+  first: number,
+  lowest: number,
+  last: number,
+  seams: ReadonlySet<number>,
+): Region {
   const blocks: Block[] = [];
   let used = 0;
   let usesFloat = false;
@@ -202,7 +224,7 @@ function assemble(pages: Pages, first: number, lowest: number, last: number): Re
     });
     used |= exposed | written;
   }
-  return { pages, blocks, used, usesFloat };
+  return { pages, blocks, used, usesFloat, seams };
 }
 
 /** What an instruction that transfers control does. */

@@ -11,8 +11,8 @@ import { type AddressSpace, translatedSpace } from "../core/address-space.ts";
 import { plainMemory, sharedMemory } from "../core/atomic-memory.ts";
 import { type CoreExports, coreFloatSignatures, memoryLimits } from "../core/core-module.ts";
 import type { FloatName } from "../isa/semantics.ts";
-import { CHAIN_PARAMS, REGION_PARAMS } from "./chain.ts";
-import { type CodeMap, CodeMapView } from "./code-map.ts";
+import { BAIL_PARAMS, CHAIN_PARAMS, REGION_PARAMS } from "./chain.ts";
+import { type CodeMap, CodeMapView, countsOf } from "./code-map.ts";
 import { type CodePages, flatCodePages, localCodePages } from "./code-pages.ts";
 import { DataPages } from "./data-pages.ts";
 import { emitRegion } from "./emit-region.ts";
@@ -67,9 +67,13 @@ export class Translator {
   readonly #pages = new Map<number, Set<Translation>>();
   readonly #byEntry = new Map<number, Translation>();
   readonly #dataPages = new DataPages();
+  /** Entries of regions that are to have in them what others have too. */
+  readonly #whole = new Set<number>();
   /** Entries of regions that are to do accesses themselves that miss the TLB. */
   readonly #patient = new Set<number>();
   readonly #free: number[] = [];
+  /** Entries of the regions that are being translated. */
+  readonly #batch = new Set<number>();
   /** What was asked for: second pages by entry. */
   readonly #pending = new Map<number, number | undefined>();
   /** Calls of {@link flush} since the oldest of {@link #pending} was asked for. */
@@ -93,7 +97,11 @@ export class Translator {
     this.#space = space;
     const { buffer } = options.memory.memory;
     this.#map = new CodeMapView(options.codeMap, options.harts, buffer);
-    const reader = codeReader(new DataView(buffer), options.expansionTable);
+    const reader = codeReader(
+      new DataView(buffer),
+      options.expansionTable,
+      (host) => this.#map.isTranslated(host) || this.#batch.has(host),
+    );
     const isFlat = space.flat !== undefined;
     this.#codePages =
       codePages ?? (isFlat ? flatCodePages(options.memory) : localCodePages(options.memory, options.core));
@@ -110,8 +118,9 @@ export class Translator {
   }
 
   /**
-   * Asks for the translation of the code at a host address; for a patient one if the address is odd; for more room in the
-   * code map if it is 0. It is made when a batch is full or has waited long enough.
+   * Asks for the translation of the code at a host address; if the address is odd, for a whole one or a patient one,
+   * whichever count of the region says so; for more room in the code map if it is 0. It is made when a batch is full or
+   * has waited long enough.
    *
    * @param secondPage - Host address of the page that follows for the guest, if that is known.
    */
@@ -122,11 +131,13 @@ export class Translator {
     }
     const host = request & ~1;
     if (request !== host) {
-      if (this.#patient.has(host)) return;
+      const changed = this.#map.takeSeams(host) ? this.#whole : this.#patient;
+      if (changed.has(host)) return;
       const translation = this.#byEntry.get(host);
       if (translation === undefined) return;
+      const kinds = [this.#whole, this.#patient].filter((kind) => kind === changed || kind.has(host));
       this.#remove(translation);
-      this.#patient.add(host);
+      for (const kind of kinds) kind.add(host);
       this.#ask(host, translation.secondPage);
       return;
     }
@@ -176,13 +187,14 @@ export class Translator {
       }
       const following = this.#space.flat === undefined ? next : this.#followingPage(entry);
       const second = following === undefined || this.#isData(following >>> 12) ? undefined : following;
-      const region = discoverRegion(this.#reader, entry, second);
+      const region = discoverRegion(this.#reader, entry, second, this.#whole.has(entry));
       if (region === undefined || !this.#map.ensureTable(entry)) continue;
       if (region.pages.second !== undefined && !this.#map.ensureTable(region.pages.second)) continue;
       regions.push({ entry, region });
+      this.#batch.add(entry);
     }
-    if (regions.length === 0) return;
-    this.#install(regions);
+    if (regions.length > 0) this.#install(regions);
+    this.#batch.clear();
   }
 
   /** Host address of the page after that of a host address, in a flat address space. */
@@ -209,12 +221,15 @@ export class Translator {
       this.#space,
       regions.some(({ region }) => region.usesFloat),
       (host) => this.#entryAddress(host),
+      (region) => countsOf(this.#options.codeMap, region),
     );
     module.importTable("env", "regions", { min: 1 });
+    const { count, start } = this.#options.harts;
+    const hart = count === 1 ? start : undefined;
     const installed: Translation[] = [];
     for (const { entry, region } of regions) {
       const target = module.declare("", REGION_PARAMS, "i32");
-      emitRegion(this.#code, region, functions, this.#patient.has(entry));
+      emitRegion(this.#code, region, functions, this.#patient.has(entry), hart);
       module.defineFrom(target, this.#code);
       const index = this.#free.pop() ?? table.grow(1);
       module.element(index, [target]);
@@ -322,6 +337,7 @@ export class Translator {
     const { entry, index } = translation;
     this.#map.set(entry, 0);
     this.#byEntry.delete(entry);
+    this.#whole.delete(entry);
     this.#patient.delete(entry);
     this.#instructions -= translation.instructions;
     this.#options.regions.set(index, null);
@@ -336,6 +352,7 @@ export class Translator {
     this.#pages.clear();
     this.#dataPages.clear();
     this.#patient.clear();
+    this.#whole.clear();
   }
 
   /** Forgets all translations and counts. */
@@ -377,9 +394,11 @@ function importCore(
   space: AddressSpace,
   usesFloat: boolean,
   entryAddress: RegionFunctions["entryAddress"],
+  counts: RegionFunctions["counts"],
 ): RegionFunctions {
   module.importMemory("env", "memory", memoryLimits(memory.memory));
   const chain = module.importFunction("core", "chain", CHAIN_PARAMS, "i32");
+  const bail = module.importFunction("core", "bail", BAIL_PARAMS, "i32");
   const host = module.importFunction("core", "host", ["i32", "i64", "i32", "i32"], "i32");
   const csr: CsrAccessFunctions = {
     csrLegal: module.importFunction("core", "csrLegal", ["i32", "i32", "i32"], "i32"),
@@ -406,9 +425,11 @@ function importCore(
     csr,
     region: module.signature(REGION_PARAMS, "i32"),
     entryAddress,
+    counts,
     call: chain,
     tailCalls: supportsTailCalls(),
     chain: continueWith(chain),
+    bail: continueWith(bail),
   };
 }
 
