@@ -290,7 +290,7 @@ class InterpreterEmitter {
           code.if(bailed, () => {
             emitBailCount(code, state, ip);
             // Where there is no TLB to miss, patience does not help.
-            if (this.#options.functions.space.flat === undefined) this.#blameRegion();
+            this.#blameRegion();
           });
         },
         () => {
