@@ -1,16 +1,17 @@
 /**
  * What an idle Debian guest of 1 GiB costs its host in memory, beside the pages that it has touched:
  *
- *     node --conditions=@isomorph/source packages/cli/bench/idle-memory.ts [OPTION OF `isomorph start`...]
+ *     npm run build && node --conditions=@isomorph/source packages/cli/bench/idle-memory.ts [OPTION OF `isomorph start`...]
  *
+ * Runs the command as it is published, from `dist`: from its sources Node would hold a compiler of TypeScript besides.
  * Boots to a shell, lets it stand for a while, and reads what Linux says of the pages of all its processes. Ends with 1
  * when more than 150 MB are not the guest's.
  */
 import { spawn } from "node:child_process";
-import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { riscv64 } from "@isomorph/cpu";
 import { createVm, linuxImage } from "@isomorph/hypervisor";
-import { commandLine } from "../test/support/command.ts";
 
 const MEMORY = 1 << 30;
 const LIMIT = 150e6;
@@ -73,10 +74,15 @@ async function layout(): Promise<{ ramOffset: number; size: number }> {
 
 const MB = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 
+/** The command as users run it. */
+const COMMAND = fileURLToPath(new URL("../bin/isomorph.js", import.meta.url));
+
+if (!existsSync(new URL("../dist/main.js", import.meta.url))) {
+  throw new Error("the command is not built: npm run build");
+}
 const { ramOffset, size } = await layout();
-const args = ["start", "--ephemeral", "--memory", "1G", ...process.argv.slice(2)];
-const [program, ...rest] = commandLine(...args) as [string, ...string[]];
-const child = spawn(program, rest, { stdio: ["pipe", "pipe", "inherit"] });
+const args = [COMMAND, "start", "--ephemeral", "--memory", "1G", ...process.argv.slice(2)];
+const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
 const ready = new Promise<void>((resolve, reject) => {
   let shown = "";
   child.stdout.on("data", (chunk: Buffer) => {

@@ -1,6 +1,7 @@
 import type { ProcessorFactory } from "@isomorph/cpu";
 import type { Clock, Device, DeviceFactory, Log } from "@isomorph/interface";
 import type { HtifOptions } from "./htif.ts";
+import type { ImageSource } from "./loader/machine-images.ts";
 import { MEMORY_MAP } from "./machine/memory-map.ts";
 import type { DebugConsole } from "./sbi/contract.ts";
 import type { HartThreads } from "./threads/hart-threads.ts";
@@ -11,7 +12,10 @@ export type DeviceFactories = { readonly [name: string]: DeviceFactory<Device> }
 /** The devices that those factories make, by the same names. */
 export type DevicesOf<F extends DeviceFactories> = { readonly [K in keyof F]: ReturnType<F[K]> };
 
-/** What a machine is made of. Images are kept as long as the machine lives and must not be changed meanwhile. */
+/**
+ * What a machine is made of. Images that are given as bytes are kept as long as the machine lives and must not be changed
+ * meanwhile. Functions that give them are called at each power-on, and nothing of what they gave is kept.
+ */
 export interface VmConfig<F extends DeviceFactories = DeviceFactories> {
   /** Makes the processor: `riscv64()`. */
   readonly cpu: ProcessorFactory;
@@ -26,9 +30,9 @@ export interface VmConfig<F extends DeviceFactories = DeviceFactories> {
   /** Bytes of RAM: a multiple of 4096, 64 KiB or more. Default 1 GiB. */
   readonly memory?: number | undefined;
   /** A RISC-V Linux Image or ELF64 executable, also compressed with gzip. It starts in S-mode. */
-  readonly kernel?: Uint8Array | undefined;
+  readonly kernel?: ImageSource | undefined;
   /** Initial RAM disk for the kernel. */
-  readonly initrd?: Uint8Array | undefined;
+  readonly initrd?: ImageSource | undefined;
   /** Kernel command line: `/chosen/bootargs`. Default empty. */
   readonly cmdline?: string | undefined;
   /**
@@ -36,7 +40,7 @@ export interface VmConfig<F extends DeviceFactories = DeviceFactories> {
    * It gets the hart's number in a0, the device tree in a1, and OpenSBI's `struct fw_dynamic_info` in a2.
    * Default: the VMM serves the SBI itself.
    */
-  readonly firmware?: Uint8Array | undefined;
+  readonly firmware?: ImageSource | undefined;
   /** The devices, by name. The first UART is the console. */
   readonly devices?: F | undefined;
   /** How virtio devices are attached. Default `pci`. */
@@ -77,8 +81,10 @@ export function checkConfig(config: VmConfig): { harts: number; memory: number }
   }
   for (const name of ["kernel", "initrd", "firmware", "rngSeed"] as const) {
     const value: unknown = config[name];
-    if (value !== undefined && !(value instanceof Uint8Array)) {
-      throw new TypeError(`${name} must be a Uint8Array, got ${typeof value}`);
+    if (value === undefined || value instanceof Uint8Array) continue;
+    if (name === "rngSeed") throw new TypeError(`${name} must be a Uint8Array, got ${typeof value}`);
+    if (typeof value !== "function") {
+      throw new TypeError(`${name} must be a Uint8Array or a function that gives one, got ${typeof value}`);
     }
   }
   if (config.kernel === undefined && config.firmware === undefined) {

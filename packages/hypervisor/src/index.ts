@@ -11,6 +11,7 @@ export { cellPair, type DevicetreeNode, type FlattenOptions, flattenDevicetree }
 export { type HtifOptions, type HtifSymbols, htifSymbols, signatureText } from "./htif.ts";
 export { elfSymbols } from "./loader/elf.ts";
 export { linuxImage } from "./loader/linux-image.ts";
+export type { ImageSource } from "./loader/machine-images.ts";
 export type { VmOutcome } from "./outcome.ts";
 export type { CpuProfile, CpuProfileNode } from "./profiler/cpuprofile.ts";
 export type { Profile, ProfiledFunction } from "./profiler/profile.ts";

@@ -9,8 +9,9 @@ import { HartState } from "./dispatcher/hart-state.ts";
 import { VmError } from "./errors.ts";
 import { Htif } from "./htif.ts";
 import { interpreterRoutines } from "./interpreter-routines.ts";
-import { type BootImages, placeImages, planImages } from "./loader/boot-images.ts";
+import { type BootImages, placeImages } from "./loader/boot-images.ts";
 import { FIRMWARE_SPACE } from "./loader/firmware.ts";
+import { MachineImages } from "./loader/machine-images.ts";
 import { machineDevicetree } from "./machine/devicetree.ts";
 import { MEMORY_MAP } from "./machine/memory-map.ts";
 import { uartConsole } from "./machine/uart-console.ts";
@@ -19,7 +20,6 @@ import type { VmOutcome } from "./outcome.ts";
 import { type ProfileOptions, type Profiler, StackSampler } from "./profiler/profiler.ts";
 import { A2 } from "./sbi/contract.ts";
 import { prepareSupervisor, sbiFirmware } from "./sbi/firmware.ts";
-import { imageSymbols } from "./symbols/image-symbols.ts";
 import { requireSharedMemory } from "./threads/features.ts";
 import { sharedClock } from "./threads/shared-clock.ts";
 import { ThreadDispatcher } from "./threads/thread-dispatcher.ts";
@@ -50,7 +50,10 @@ export interface Vm<F extends DeviceFactories = DeviceFactories> extends AsyncDi
   /** Holds all harts, and time for them. Does nothing when the machine is paused already. */
   pause(): void;
   resume(): void;
-  /** Starts the machine afresh with its images, as a reset button does: a run under way goes on with that. */
+  /**
+   * Starts the machine afresh with its images, as a reset button does: a run under way goes on with that. A machine that
+   * does not run starts afresh at once, or in its next run where images are given as functions.
+   */
   reset(): void;
   /**
    * Counters of the machine and its parts: `cpu.…`, `vm.…`, `bus.…`, `transports.NAME.…` and `devices.NAME.…`.
@@ -70,8 +73,8 @@ export interface Vm<F extends DeviceFactories = DeviceFactories> extends AsyncDi
 /**
  * Builds a machine. It stands at its first instruction when the promise resolves; {@link Vm.run} starts it.
  *
- * Rejects with TypeError or RangeError on a wrong configuration, with a `VmError` where an image cannot be booted, and
- * with the signal's reason when that is aborted.
+ * Rejects with TypeError or RangeError on a wrong configuration, with a `VmError` where an image cannot be booted, with
+ * what a function threw that was to give an image, and with the signal's reason when that is aborted.
  */
 export async function createVm<const F extends DeviceFactories = Record<never, never>>(
   config: VmConfig<F>,
@@ -81,11 +84,12 @@ export async function createVm<const F extends DeviceFactories = Record<never, n
   config.signal?.throwIfAborted();
   const range = { base: MEMORY_MAP.ram, size: memory };
   const { kernel, initrd, firmware } = config;
-  const images = await planImages({ kernel, initrd, firmware }, range, config.signal);
+  const images = new MachineImages({ kernel, initrd, firmware }, range);
+  const first = await images.load(config.signal);
   config.signal?.throwIfAborted();
   const cleanups: (() => MaybePromise<void>)[] = [];
   try {
-    const machine = new VirtualMachine<F>(config, harts, memory, images, cleanups);
+    const machine = new VirtualMachine<F>(config, harts, memory, images, first, cleanups);
     await machine.start();
     return machine;
   } catch (error) {
@@ -103,7 +107,7 @@ const HTIF_SLICE = 100_000;
 class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
   readonly devices: DevicesOf<F>;
   readonly #config: VmConfig<F>;
-  readonly #images: BootImages;
+  readonly #images: MachineImages;
   readonly #machine: VirtMachine;
   readonly #dispatcher: MachineDispatcher;
   readonly #threads: ThreadDispatcher | undefined;
@@ -117,6 +121,8 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
   #isRunning = false;
   #mustRestart = false;
   #mustStop = false;
+  /** While a run waits for images: ends that. */
+  #loading: AbortController | undefined;
   #resets = 0;
   #ended: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | undefined;
@@ -125,7 +131,8 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
     config: VmConfig<F>,
     harts: number,
     memory: number,
-    images: BootImages,
+    images: MachineImages,
+    first: BootImages,
     cleanups: (() => MaybePromise<void>)[],
   ) {
     this.#config = config;
@@ -141,7 +148,7 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
       harts,
       threads: config.threads !== undefined,
       memory,
-      hasFirmware: images.firmware !== undefined,
+      hasFirmware: config.firmware !== undefined,
       devices: config.devices ?? {},
       transport: config.transport ?? "pci",
       clock,
@@ -178,7 +185,7 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
     const { harts: all, threads } = processor;
     const parts = { harts: all, clock, eventLoop: this.#eventLoop, routines, timers: machine.timers };
     if (config.threads !== undefined && threads !== undefined) {
-      const hasSbi = images.firmware === undefined;
+      const hasSbi = config.firmware === undefined;
       const dispatcher = new ThreadDispatcher({
         ...parts,
         processor: threads,
@@ -193,7 +200,7 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
       this.#turns = new Dispatcher({ ...parts, ...longest });
       this.#dispatcher = this.#turns;
     }
-    this.#powerOn();
+    this.#powerOn(first);
   }
 
   /** Starts the harts' threads, if they have any. */
@@ -230,7 +237,8 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
   async stop(): Promise<void> {
     if (this.#isRunning) {
       this.#mustStop = true;
-      this.#dispatcher.end({ reason: "stopped" });
+      if (this.#loading === undefined) this.#dispatcher.end({ reason: "stopped" });
+      else this.#loading.abort();
     }
     await this.#ended;
   }
@@ -246,12 +254,16 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
   reset(): void {
     if (this.#closed !== undefined) throw new VmError("ERR_VM_CLOSED", "the machine is closed");
     if (this.#isRunning) {
+      // A run that waits for images starts the machine afresh anyway.
+      if (this.#loading !== undefined) return;
       this.#mustRestart = true;
       this.#dispatcher.end({ reason: "reset" });
-    } else {
-      this.#resets++;
-      this.#powerOn();
+      return;
     }
+    this.#resets++;
+    const images = this.#images.kept;
+    if (images === undefined) this.#isOn = false;
+    else this.#powerOn(images);
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -281,14 +293,9 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
     if (dispatcher.sampler !== undefined) {
       throw new VmError("ERR_VM_PROFILING", "the machine is being profiled already");
     }
-    const { kernel, firmware } = this.#config;
-    const own = [
-      ...imageSymbols(kernel, this.#images.kernel),
-      ...imageSymbols(firmware, this.#images.firmware),
-    ];
     const { harts, memory } = this.#machine.processor;
     const env = { harts, memory, now: () => this.#eventLoop.now() };
-    const sampler = new StackSampler(env, interval, [...symbols, ...own]);
+    const sampler = new StackSampler(env, interval, [...symbols, ...this.#images.symbols()]);
     dispatcher.sampler = sampler;
     return {
       profile: () => sampler.profile(),
@@ -315,7 +322,10 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
   }
 
   async #run(signal: AbortSignal | undefined, limit: number): Promise<VmOutcome> {
-    if (!this.#isOn) this.#powerOn();
+    if (!this.#isOn) {
+      const ended = await this.#start(signal);
+      if (ended !== undefined) return ended;
+    }
     for (;;) {
       const maxInstructions = limit - this.#dispatcher.instructions;
       let outcome: VmOutcome;
@@ -333,28 +343,53 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
       if (!goesOn) return outcome;
       // A guest that resets at once, again and again, must not keep the event loop from its turn.
       await this.#eventLoop.yield();
+      const ended = await this.#start(signal);
+      if (ended !== undefined) return ended;
       this.#resets++;
-      this.#powerOn();
       // It came while the reset was pending, whose outcome counted.
       if (this.#mustStop) return { reason: "stopped" };
     }
   }
 
+  /** Switches the machine on. @returns how the run ended when it did so before the images were there. */
+  async #start(signal: AbortSignal | undefined): Promise<VmOutcome | undefined> {
+    const images = this.#images.kept;
+    if (images !== undefined) {
+      this.#powerOn(images);
+      return undefined;
+    }
+    const loading = new AbortController();
+    this.#loading = loading;
+    try {
+      this.#powerOn(
+        await this.#images.load(AbortSignal.any([loading.signal, ...(signal === undefined ? [] : [signal])])),
+      );
+    } catch (error) {
+      if (this.#mustStop) return { reason: "stopped" };
+      if (signal?.aborted === true) return { reason: "aborted", cause: signal.reason };
+      throw error;
+    } finally {
+      this.#loading = undefined;
+    }
+    return this.#mustStop ? { reason: "stopped" } : undefined;
+  }
+
   /** Brings everything to its state at power-on, with the images in memory and the boot hart at its first instruction. */
-  #powerOn(): void {
+  #powerOn(images: BootImages): void {
     const { processor } = this.#machine;
     this.#mustRestart = false;
     this.#machine.reset();
     this.#clock.reset();
     this.#dispatcher.reset();
     const rngSeed = this.#config.rngSeed ?? crypto.getRandomValues(new Uint8Array(64));
-    const start = placeImages(this.#images, processor.memory, (initrd) =>
+    const hasFirmware = images.firmware !== undefined;
+    const start = placeImages(images, processor.memory, (initrd) =>
       machineDevicetree(
         {
           processor,
           harts: processor.harts.length,
           timebaseFrequency: this.#clock.frequency,
-          firmware: this.#images.firmware && { base: MEMORY_MAP.ram, size: FIRMWARE_SPACE },
+          firmware: hasFirmware ? { base: MEMORY_MAP.ram, size: FIRMWARE_SPACE } : undefined,
           plic: this.#machine.plic,
           clint: this.#machine.clint,
           test: this.#machine.test,
@@ -367,9 +402,9 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
     for (const hart of processor.harts) {
       hart.reset({ pc: start.entry, a0: hart.id, a1: start.devicetree });
       // Real firmware chooses the boot hart itself; the VMM's SBI starts with hart 0 and leaves the others stopped.
-      const starts = this.#images.firmware !== undefined || hart.id === 0;
-      if (this.#images.firmware === undefined) prepareSupervisor(hart);
-      else hart.writeRegister(A2, BigInt(start.firmwareInfo));
+      const starts = hasFirmware || hart.id === 0;
+      if (hasFirmware) hart.writeRegister(A2, BigInt(start.firmwareInfo));
+      else prepareSupervisor(hart);
       this.#dispatcher.setState(hart.id, starts ? HartState.RUNNABLE : HartState.STOPPED);
     }
     this.#isOn = true;

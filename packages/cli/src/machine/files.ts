@@ -1,4 +1,5 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
+import type { ImageSource } from "@isomorph/hypervisor";
 import { CommandError } from "../command/failure.ts";
 
 const FIRST_BUFFER = 1 << 20;
@@ -28,6 +29,39 @@ export async function readImage(path: string, option: string, limit: number): Pr
   } finally {
     await file?.close();
   }
+}
+
+/**
+ * Reads an image as {@link readImage} does, for a machine that does not keep it: the machine gets what was read for its
+ * start, and a reset reads the file again. Fails then when the file cannot be read any more or is not the same as before.
+ */
+export async function openImage(path: string, option: string, limit: number): Promise<ImageSource> {
+  const before = await identityOf(path);
+  const bytes = await readImage(path, option, limit);
+  // A pipe gives what it has only once.
+  if (before === undefined) return bytes;
+  let first: Uint8Array | undefined = bytes;
+  return async () => {
+    const given = first;
+    first = undefined;
+    if (given !== undefined) return given;
+    const failed = `${option} ${path}: the machine starts again and needs this file, which`;
+    let again: Uint8Array;
+    try {
+      again = await readImage(path, option, limit);
+    } catch (error) {
+      const cause = error instanceof CommandError && error.cause !== undefined ? error.cause : error;
+      throw new CommandError(`${failed} cannot be read: ${hostReason(cause)}`, { cause: error });
+    }
+    if ((await identityOf(path)) === before) return again;
+    throw new CommandError(`${failed} has changed since the first start; begin anew with the command`);
+  };
+}
+
+/** What changes with the contents of a file; none for what is no file or cannot be looked at. */
+async function identityOf(path: string): Promise<string | undefined> {
+  const stats = await stat(path, { bigint: true }).catch(() => undefined);
+  return stats?.isFile() ? [stats.dev, stats.ino, stats.size, stats.mtimeNs].join() : undefined;
 }
 
 function tooLarge(path: string, option: string, limit: number, size: string): CommandError {

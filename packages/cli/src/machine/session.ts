@@ -9,6 +9,7 @@ import { ConsoleLink } from "../terminal/console-link.ts";
 import { InteractiveTerminal, terminalSize } from "../terminal/interactive.ts";
 import { ConsoleTail } from "./console-tail.ts";
 import { closeDisks } from "./disks.ts";
+import { collectWhenIdle } from "./idle-collector.ts";
 import { buildMachine, type Machine, type MachineConfig } from "./machine.ts";
 import { guestFailure, Interruption, Supervisor } from "./run-machine.ts";
 import { statsText } from "./stats.ts";
@@ -61,6 +62,7 @@ export async function runSession(options: SessionOptions): Promise<number> {
   const startedAt = performance.now();
   let machine: Machine | undefined;
   let exitCode: number;
+  const endCollecting = collectWhenIdle();
   try {
     const session = new Session(options, startedAt);
     machine = await session.build();
@@ -71,6 +73,7 @@ export async function runSession(options: SessionOptions): Promise<number> {
     if (options.mode.kind === "shell") progress.say("the guest did not switch itself off and was stopped");
     exitCode = EXIT.OK;
   } finally {
+    endCollecting();
     progress.clear();
     if (options.stats && machine !== undefined) process.stderr.write(statsText(machine.vm, startedAt));
     try {

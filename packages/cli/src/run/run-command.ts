@@ -1,8 +1,9 @@
+import type { ImageSource } from "@isomorph/hypervisor";
 import type { BlockBackend } from "@isomorph/interface";
 import { UsageError } from "../command/failure.ts";
 import { createProgress } from "../command/progress.ts";
 import { closeDisks, openDisk } from "../machine/disks.ts";
-import { readImage } from "../machine/files.ts";
+import { openImage, readImage } from "../machine/files.ts";
 import type { MachineConfig } from "../machine/machine.ts";
 import { runSession, type SessionMode } from "../machine/session.ts";
 import { openSight } from "../sight/sight.ts";
@@ -19,8 +20,10 @@ export async function runCommand(program: string | undefined, options: RunComman
 
   const { memory, harts, threads, transport, clock, rngSeed } = options;
   const paths = { kernel: options.kernel ?? program, initrd: options.initrd, firmware: options.firmware };
-  const image = async (option: string, path: string | undefined): Promise<Uint8Array | undefined> =>
-    path === undefined ? undefined : readImage(path, option, memory);
+  // A profile takes the names of code from the images.
+  const open = options.profile === undefined ? openImage : readImage;
+  const image = async (option: string, path: string | undefined): Promise<ImageSource | undefined> =>
+    path === undefined ? undefined : open(path, option, memory);
   const kernel = await image(options.kernel === undefined ? "kernel" : "--kernel", paths.kernel);
   const initrd = await image("--initrd", paths.initrd);
   const firmware = await image("--firmware", paths.firmware);

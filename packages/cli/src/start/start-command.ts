@@ -1,7 +1,8 @@
+import type { ImageSource } from "@isomorph/hypervisor";
 import { CommandError, UsageError } from "../command/failure.ts";
 import { createProgress, type Progress } from "../command/progress.ts";
 import type { DebianGuest } from "../guest/debian.ts";
-import { readImage } from "../machine/files.ts";
+import { openImage, readImage } from "../machine/files.ts";
 import { runSession, type SessionMode } from "../machine/session.ts";
 import { openSight, type SightOptions } from "../sight/sight.ts";
 import { keyName } from "../terminal/escape-keys.ts";
@@ -54,11 +55,13 @@ export async function startCommand(options: StartOptions): Promise<number> {
   const quiet = mode.kind === "terminal" || mode.kind === "pipe" || verbose ? "" : " quiet";
   const append = options.append === undefined ? "" : ` ${options.append}`;
   const isFeeding = mode.kind === "command" && options.exec === undefined;
-  let kernel: Uint8Array;
-  let initrd: Uint8Array;
+  let kernel: ImageSource;
+  let initrd: ImageSource;
   try {
-    kernel = await readImage(guest.kernel, "the guest's kernel", memory);
-    initrd = await readImage(guest.initrd, "the guest's initrd", memory);
+    // A profile takes the kernel's names from its image.
+    const open = options.profile === undefined ? openImage : readImage;
+    kernel = await open(guest.kernel, "the guest's kernel", memory);
+    initrd = await openImage(guest.initrd, "the guest's initrd", memory);
   } catch (error) {
     await guest.disk.close();
     throw error;

@@ -32,6 +32,26 @@ const SHUT_DOWN = `
     j off
 `;
 
+/** Says "up" and resets, again and again. */
+export function rebootingGuest(): Uint8Array {
+  return image(`
+    la a0, up
+  say:
+    lbu t0, 0(a0)
+    beqz t0, reset
+    sb t0, 0(s0)
+    addi a0, a0, 1
+    j say
+  reset:
+    li a7, 0x53525354
+    li a6, 0
+    li a0, 1
+    li a1, 0
+    ecall
+  up: .asciz "up\\r\\n"
+  `);
+}
+
 /** Says that it is ready, then sends back each byte in angle brackets; `q` switches it off. */
 export function echoGuest(): Uint8Array {
   return image(`
