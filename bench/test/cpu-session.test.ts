@@ -110,7 +110,7 @@ test.each([
     /ended with status 1 .*without its marks[\s\S]*cannot copy/,
   ],
   ["echo @@ begin a; echo @@ end a; echo @@ result a x; echo @@ done a 2", /row a: ended with status 2/],
-  ["echo @@ begin a; echo out of memory; exit 0", /row a: the emulator ended[\s\S]*out of memory/],
+  ["echo @@ begin a; echo out of memory; exit 0", /row a: the emulator (ended|was gone)[\s\S]*out of memory/],
 ])("a row that does %j has failed", async (script, message) => {
   const running = session(`echo @@ ready a; read -r _; echo @@ go a; ${script}; sleep 60`, ["a"]);
   await running.ready();

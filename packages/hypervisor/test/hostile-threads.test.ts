@@ -26,9 +26,11 @@ const chaos = (rounds: number, seed: number): Uint8Array =>
     li t1, 4; beq t0, t1, fence
     li t1, 5; beq t0, t1, fence
     li t1, 6; beq t0, t1, interrupt
-    # Sleeps, but not for ever.
+    # Sleeps, but not for ever: a timer that interrupts before the sleep could not end it.
+    csrci sstatus, 2
     rdtime t0; li t1, 2000; add t0, t0, t1; csrw stimecmp, t0
     li a7, 0x48534d; li a6, 3; li a0, 0; ecall
+    csrsi sstatus, 2
     j next
   begin: srli a0, s3, 3; andi a0, a0, 3; la a1, start; li a2, 0; ${sbi.hartStart}
     j next
