@@ -95,6 +95,47 @@ test("a cold callee that returns behind where it was called from", () => {
   expect(ending.x("a1")).toBe(7n * BigInt(ROUNDS));
 });
 
+test("translated and cold functions that call one another deeper than the host's stack is to go", () => {
+  const depth = 700;
+  const descents = 5;
+  const body = `
+    li sp, ${DATA + 0x20000}
+    li a1, 0
+    li s7, 0
+    li s8, ${descents}
+    la s9, table
+    mv s10, s9
+    li s11, ${CALLEES}
+  descend:
+    li a0, ${depth}
+    jal ra, down
+    addi s8, s8, -1
+    bnez s8, descend
+    j done
+  down:
+    beqz a0, bottom
+    ${push}
+    ld t0, 0(s10)
+    addi s10, s10, 8
+    addi s11, s11, -1
+    bnez s11, go
+    mv s10, s9
+    li s11, ${CALLEES}
+  go:
+    jalr ra, 0(t0)
+    addi a1, a1, 1
+    ${pop}
+  bottom:
+    ret
+    ${every((index) => `callee${index}: ${push}\n addi a0, a0, -1\n jal ra, down\n addi a1, a1, 2\n ${pop}\n ret`).join("\n")}
+    .balign 8
+  table:
+    ${every((index) => `.dword callee${index}`).join("\n")}
+  `;
+  const ending = endings({ mode: "machine", body });
+  expect(ending.x("a1")).toBe(BigInt(3 * depth * descents));
+});
+
 test("a cold callee that traps, and is gone on with by the handler", () => {
   const body = `
     la t0, handler
