@@ -20,12 +20,18 @@ export type Mode = keyof typeof MODES;
 /** The interrupt inputs. */
 const LINES = [1, 3, 5, 7, 9, 11];
 
+/** How the processor of an attempt translates, and how often the program runs. */
+export interface Tier {
+  readonly name: string;
+  readonly translationThreshold: number;
+  readonly passes: number;
+}
+
 /** How a tier is made: the first pass of a translated run finds the code, the second one runs it. */
-export const TIERS = [
+export const TIERS: readonly Tier[] = [
   { name: "interpreted", translationThreshold: 0, passes: 1 },
   { name: "translated", translationThreshold: 1, passes: 3 },
-] as const;
-export type Tier = (typeof TIERS)[number];
+];
 
 export interface Attempt {
   readonly tier: Tier;
