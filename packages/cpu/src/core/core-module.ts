@@ -8,7 +8,7 @@ import {
 import { type FunctionRef, ModuleBuilder } from "@isomorph/wasm";
 import { type CsrIsa, defineCsrs } from "../csr/index.ts";
 import { defineFloat, type FloatFunctions } from "../float/index.ts";
-import { defineInterpreter } from "../interpreter/interpreter.ts";
+import { defineInterpreter } from "../interpreter/define-interpreter.ts";
 import type { FloatName } from "../isa/semantics.ts";
 import { State } from "../state.ts";
 import { Mailbox } from "../threads/layout.ts";

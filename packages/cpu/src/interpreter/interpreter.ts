@@ -1,20 +1,11 @@
 import { FetchTlb, type FlatLayout } from "@isomorph/mmu";
-import type { Code, FunctionRef, I32, Label, ModuleBuilder, Var } from "@isomorph/wasm";
+import type { Code, I32, Label, Var } from "@isomorph/wasm";
 import { fetchTlbEntry, fetchTlbHit, fetchTlbHost } from "../core/soft-tlb.ts";
 import { Counter, emitAdd, emitBailCount } from "../counters.ts";
 import { INSTRUCTIONS } from "../isa/index.ts";
 import { State } from "../state.ts";
 import { Mailbox } from "../threads/layout.ts";
-import {
-  FROM_INTERPRETER,
-  type Interpret,
-  MAX_DEPTH,
-  NO_RETURN,
-  REGION_PARAMS,
-  type RegionSignature,
-  Skip,
-  Unwind,
-} from "../translator/chain.ts";
+import { FROM_INTERPRETER, NO_RETURN, type RegionSignature, Skip, Unwind } from "../translator/chain.ts";
 import {
   blameOf,
   type CodeMap,
@@ -42,59 +33,11 @@ const PARCEL = 2;
 const NO_PAGE = 1;
 const TRAP_LOOP_LIMIT = 4096;
 
-/** The functions that interpret. */
-export interface InterpreterEntries {
-  /** `(state)`: executes REMAINING instructions or until the reason in EXIT. */
-  readonly run: FunctionRef<readonly ["i32"], undefined>;
-  /** In place of a region that another one calls. */
-  readonly interpret: Interpret;
-}
-
-export function defineInterpreter(module: ModuleBuilder, options: InterpreterOptions): InterpreterEntries {
-  const signature = module.signature(REGION_PARAMS, "i32");
-  const params: Interpret["params"] = ["i32", "i32", "i64", "i32", "i32"];
-  const loop = module.function("interpret", params, "i32", (code, parameters) => {
-    const [state, remaining, returnTo, depth, skipLookup] = parameters;
-    const vars: InterpreterVars = {
-      state,
-      ip: code.var("i32"),
-      end: code.var("i32"),
-      delta: code.var("i64"),
-      word: code.var("i32"),
-      length: code.var("i32"),
-      remaining,
-      target: code.var("i32"),
-      returnTo,
-    };
-    new InterpreterEmitter(code, vars, depth, skipLookup, options, signature).emit();
-    return code.i32.const(0);
-  });
-  const run = module.function("run", ["i32"], undefined, (code, [state]) => {
-    const { i32, i64 } = code;
-    const from = [state.get(), i32.load(state.get(), State.REMAINING)] as const;
-    const args = [...from, i64.const(NO_RETURN), i32.const(MAX_DEPTH), i32.const(0)] as const;
-    code.drop(code.call(loop, ...args));
-  });
-  const interpret = module.function("interpretCall", params, "i32", (code, parameters) => {
-    const { i32 } = code;
-    const [state, remaining, returnTo, depth, skipLookup] = parameters;
-    const before = code.let32(remaining.get());
-    const args = [state.get(), remaining.get(), returnTo.get(), depth.get(), skipLookup.get()] as const;
-    const result = code.let32(code.call(loop, ...args));
-    // The region that led here counts as its own what it gets back less.
-    emitAdd(code, state, Counter.REGION_INSTRUCTIONS, () =>
-      i32.sub(i32.and(result.get(), Unwind.REMAINING), before.get()),
-    );
-    return result.get();
-  });
-  return { run, interpret };
-}
-
 /**
  * The interpreter's one function. Three nested loops: `resync` finds the code at PC after anything that may have
  * moved it, `lookup` asks for a translation of the block at `ip`, `next` executes one instruction.
  */
-class InterpreterEmitter {
+export class InterpreterEmitter {
   readonly #code: Code;
   readonly #vars: InterpreterVars;
   readonly #options: InterpreterOptions;

@@ -7,6 +7,7 @@ import { FROM_INTERPRETER, REGION_PARAMS, Unwind } from "./chain.ts";
 import { PATIENCE_LIMIT, SEAM_LIMIT } from "./code-map.ts";
 import { EXIT_OFFSET_BITS, exitSite as siteOf } from "./exit-site.ts";
 import { FloatRegisters } from "./float-registers.ts";
+import { longestWays } from "./longest-ways.ts";
 import { type Block, hostOf, type Pages, type Region } from "./region.ts";
 import { guestAddress, type RegionFunctions, type RegionVars } from "./region-functions.ts";
 import { type RegisterFlow, registerFlow } from "./registers.ts";
@@ -501,24 +502,4 @@ class RegionEmitter {
     const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
     this.#functions.chain(code, [...from, pc.get()]);
   }
-}
-
-/** For each block, the most instructions from its start on until the next loop, call or exit. */
-function longestWays(
-  blocks: readonly Block[],
-  successors: readonly (readonly number[])[],
-  loopHeaders: ReadonlySet<number>,
-): number[] {
-  const longest = new Array<number>(blocks.length).fill(0);
-  for (let index = blocks.length - 1; index >= 0; index--) {
-    const { instructions, isCall } = blocks[index] as Block;
-    let rest = 0;
-    if (!isCall) {
-      for (const next of successors[index] as readonly number[]) {
-        if (next > index && !loopHeaders.has(next)) rest = Math.max(rest, longest[next] as number);
-      }
-    }
-    longest[index] = instructions.length + rest;
-  }
-  return longest;
 }
