@@ -5,31 +5,11 @@ import { describe, expect, it } from "vitest";
 import { createVm, type VmConfig } from "../src/index.ts";
 import { nodeThreads } from "../src/node/index.ts";
 import { compile } from "./support/compiled.ts";
-import { firmwareOf, KERNEL, kernelOf, sbi } from "./support/guest.ts";
+import { firmwareOf, KERNEL, kernelOf, rebooting } from "./support/guest.ts";
 
 const machine = (config: Partial<VmConfig>) =>
   createVm({ cpu: riscv64(), memory: 16 << 20, ...config } as VmConfig);
 
-/** Counts its starts in RAM that no image covers, and spoils a word of its own image, which must be back. */
-const rebooting = kernelOf(`
-    lla t0, word
-    ld t1, 0(t0)
-    li t2, 0x1122334455667788
-    bne t1, t2, bad
-    sd zero, 0(t0)
-    li t0, 0x80800000
-    ld t1, 0(t0)
-    addi t1, t1, 1
-    sd t1, 0(t0)
-    li t2, 3
-    beq t1, t2, done
-    ${sbi.reboot}
-  done:
-    ${sbi.shutdown}
-  bad:
-    ${sbi.fail}
-    .balign 8
-  word: .dword 0x1122334455667788`);
 const spin = kernelOf("1: j 1b");
 const off = { reason: "power-off", code: 0 };
 

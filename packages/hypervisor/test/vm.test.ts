@@ -3,7 +3,7 @@ import type { DeviceSlot } from "@isomorph/interface";
 import { type Uart16550, uart16550, virtioRng } from "@isomorph/io";
 import { describe, expect, expectTypeOf, it } from "vitest";
 import { createVm, type VmConfig } from "../src/index.ts";
-import { firmwareOf, KERNEL, kernelOf, sbi } from "./support/guest.ts";
+import { firmwareOf, KERNEL, kernelOf, rebooting, sbi } from "./support/guest.ts";
 import { elf } from "./support/images.ts";
 
 const small = { cpu: riscv64(), memory: 16 << 20 } as const;
@@ -172,36 +172,15 @@ describe("a kernel under the VMM's own SBI", () => {
 });
 
 describe("reset", () => {
-  // Counts its starts in RAM that no image covers, and spoils a word of its own image, which must be back.
-  const kernel = kernelOf(`
-      lla t0, word
-      ld t1, 0(t0)
-      li t2, 0x1122334455667788
-      bne t1, t2, bad
-      sd zero, 0(t0)
-      li t0, 0x80800000
-      ld t1, 0(t0)
-      addi t1, t1, 1
-      sd t1, 0(t0)
-      li t2, 3
-      beq t1, t2, done
-      ${sbi.reboot}
-    done:
-      ${sbi.shutdown}
-    bad:
-      ${sbi.fail}
-      .balign 8
-    word: .dword 0x1122334455667788`);
-
   it("starts the machine again with its images", async () => {
-    await using vm = await createVm({ ...small, kernel });
+    await using vm = await createVm({ ...small, kernel: rebooting });
     expect(await vm.run()).toEqual({ reason: "power-off", code: 0 });
     expect(vm.counters()["vm.resets"]).toBe(2);
     expect(vm.memory.data.getUint32(0x800000, true)).toBe(3);
   });
 
   it("ends the run where the embedder wants that; the next run starts the machine again", async () => {
-    await using vm = await createVm({ ...small, kernel, onReset: "return" });
+    await using vm = await createVm({ ...small, kernel: rebooting, onReset: "return" });
     expect(await vm.run()).toEqual({ reason: "reset" });
     expect(await vm.run()).toEqual({ reason: "reset" });
     expect(await vm.run()).toEqual({ reason: "power-off", code: 0 });

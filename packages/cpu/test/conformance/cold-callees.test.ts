@@ -21,6 +21,17 @@ function endings(program: Omit<Parameters<typeof attempt>[0], "tier">): Ending {
 const every = (callee: (index: number) => string): string[] =>
   Array.from({ length: CALLEES }, (_, index) => callee(index));
 
+/** Calls the next of the functions in the table at s9, round and round: s10 is the place in it, s11 how many are left. */
+const CALL_NEXT = `
+    ld t0, 0(s10)
+    addi s10, s10, 8
+    addi s11, s11, -1
+    bnez s11, go
+    mv s10, s9
+    li s11, ${CALLEES}
+  go:
+    jalr ra, 0(t0)`;
+
 /** Calls one copy of a function after the other. `a0` and `a1` are the function's, `s7` counts instructions. */
 const looping = (callee: (index: number) => string): string => `
     li sp, ${DATA + 0x20000}
@@ -33,14 +44,7 @@ const looping = (callee: (index: number) => string): string => `
     li s11, ${CALLEES}
   loop:
     csrr t3, instret
-    ld t0, 0(s10)
-    addi s10, s10, 8
-    addi s11, s11, -1
-    bnez s11, go
-    mv s10, s9
-    li s11, ${CALLEES}
-  go:
-    jalr ra, 0(t0)
+    ${CALL_NEXT}
     addi a0, a0, 1
     csrr t4, instret
     sub t4, t4, t3
@@ -115,14 +119,7 @@ test("translated and cold functions that call one another deeper than the host's
   down:
     beqz a0, bottom
     ${push}
-    ld t0, 0(s10)
-    addi s10, s10, 8
-    addi s11, s11, -1
-    bnez s11, go
-    mv s10, s9
-    li s11, ${CALLEES}
-  go:
-    jalr ra, 0(t0)
+    ${CALL_NEXT}
     addi a1, a1, 1
     ${pop}
   bottom:
@@ -166,14 +163,7 @@ test("a cold callee that changes where its caller is mapped", () => {
   // The same code but for what it adds, on two physical pages. Address spaces have numbers, so nothing is flushed.
   const caller = (step: number): string => `
   again:
-    ld t0, 0(s10)
-    addi s10, s10, 8
-    addi s11, s11, -1
-    bnez s11, go
-    mv s10, s9
-    li s11, ${CALLEES}
-  go:
-    jalr ra, 0(t0)
+    ${CALL_NEXT}
     addi a0, a0, ${step}
     addi s8, s8, -1
     bnez s8, again

@@ -23,3 +23,24 @@ export const sbi = {
   hartStart: "li a7, 0x48534d; li a6, 0; ecall",
   sendIpi: "li a7, 0x735049; li a6, 0; ecall",
 } as const;
+
+/** Counts its starts in RAM that no image covers, and spoils a word of its own image, which must be back. */
+export const rebooting: Uint8Array = kernelOf(`
+    lla t0, word
+    ld t1, 0(t0)
+    li t2, 0x1122334455667788
+    bne t1, t2, bad
+    sd zero, 0(t0)
+    li t0, 0x80800000
+    ld t1, 0(t0)
+    addi t1, t1, 1
+    sd t1, 0(t0)
+    li t2, 3
+    beq t1, t2, done
+    ${sbi.reboot}
+  done:
+    ${sbi.shutdown}
+  bad:
+    ${sbi.fail}
+    .balign 8
+  word: .dword 0x1122334455667788`);
