@@ -25,6 +25,8 @@ export interface DataPage {
   readonly virtual: bigint;
   /** Address of the page-table entry. */
   readonly entry: number;
+  /** An entry whose rights every entry for this page has: that of the page before, where its A or D bit is clear. */
+  readonly rights: bigint | undefined;
 }
 
 /** Where a sequence runs: mode, translation, registers and memory, all drawn at random. */
@@ -291,8 +293,17 @@ export function dataEntry({ random, lower, holes }: Environment): bigint {
 const USED = BigInt(Pte.A | Pte.D);
 
 /** An entry with its A and D bits set, if it is valid. */
-export function withUsed(value: bigint): bigint {
+function withUsed(value: bigint): bigint {
   return (value & 1n) === 0n ? value : value | USED;
+}
+
+/**
+ * Another entry for a page, with its A and D bits set. A store that crosses into a page where it faults sets A and D of
+ * the first page on QEMU, and nothing here (section 4.3.1: D is not set speculatively). Where they are clear both pages
+ * have the same rights, and keep them: otherwise an edit of the second page would make such a store of an ordinary one.
+ */
+export function replacementEntry(environment: Environment, { rights }: DataPage): bigint {
+  return withUsed(rights === undefined ? dataEntry(environment) : sameRights(environment, rights));
 }
 
 /** An entry for another page, with the flags of this one. */
@@ -312,10 +323,10 @@ function mapPages(environment: Environment, virtual: (low: bigint) => bigint): v
       value: pte(CODE + 4096 * page, leafFlags(random, user, true)),
     });
   }
-  const map = (index: number, value: bigint): void => {
+  const map = (index: number, value: bigint, rights?: bigint): void => {
     const entry = Table.DATA + 8 * index;
     windows.push({ address: entry, value });
-    pages.push({ virtual: virtual(slotAddress(Level1Slot.DATA) + BigInt(4096 * index)), entry });
+    pages.push({ virtual: virtual(slotAddress(Level1Slot.DATA) + BigInt(4096 * index)), entry, rights });
   };
   // Pairs of neighbours, so that accesses can cross from one to the other.
   const indexes = new Set<number>();
@@ -323,10 +334,10 @@ function mapPages(environment: Environment, virtual: (low: bigint) => bigint): v
   for (const index of indexes) {
     const value = dataEntry(environment);
     map(index, value);
-    // A store that crosses into a page where it faults sets A and D of the first page on QEMU, and nothing here
-    // (section 4.3.1: D is not set speculatively): where they are clear, both pages have the same rights.
+    // See replacementEntry for the rights of the second one.
     const used = (value & USED) === USED || (value & 1n) === 0n;
-    map(index + 1, used ? withUsed(dataEntry(environment)) : withUsed(sameRights(environment, value)));
+    const rights = used ? undefined : value;
+    map(index + 1, withUsed(used ? dataEntry(environment) : sameRights(environment, value)), rights);
     // Another sequence may have left anything around them.
     for (const [neighbour, pair] of [
       [index - 1, index - 2],

@@ -1,16 +1,15 @@
 import { FORMS } from "../../src/asm/form.ts";
 import { csrByName } from "../../src/csr/names.ts";
 import {
-  dataEntry,
   delegation,
   type Environment,
   environmentControls,
   MENVCFG_BASE,
   pmpValues,
+  replacementEntry,
   SUPERVISOR_INTERRUPTS,
   satpValue,
   someBits,
-  withUsed,
 } from "./environment.ts";
 import { registerOf, straightInstruction } from "./instructions.ts";
 import { MSTATUS_BASE, Table } from "./layout.ts";
@@ -39,6 +38,7 @@ export function encode(name: string, ...operands: readonly number[]): number {
 }
 
 const MPRV = 1n << 17n;
+const TVM = 1n << 20n;
 
 const csr = (name: string): number => csrByName(name) as number;
 
@@ -187,16 +187,20 @@ export function selfModification(draft: Draft): void {
   );
 }
 
-/** A store to a page-table entry, then SFENCE.VMA. */
+/**
+ * A store to a page-table entry, then SFENCE.VMA. Not where TVM may make that trap (privileged specification, section
+ * 3.1.6.5): whether the old or the new entry is used without a fence is free.
+ */
 export function pageTableEdit(draft: Draft): void {
   const { environment } = draft;
-  const { random, scheme, tableVirtual, mode, pages, csrs } = environment;
+  const { random, scheme, tableVirtual, mode, mstatus, pages, csrs } = environment;
   if (scheme === undefined || mode === 0) return;
+  if (mode === 1 ? (mstatus & TVM) !== 0n : draft.left) return;
   const page = random.pick(pages);
   const address = mode === 3 ? BigInt(page.entry) : tableVirtual && tableVirtual + BigInt(page.entry % 4096);
   if (address === undefined) return;
   const asid = (csrs.satp >> 44n) & 0xffffn;
-  const registers = take(draft, address, withUsed(dataEntry(environment)), page.virtual, asid);
+  const registers = take(draft, address, replacementEntry(environment, page), page.virtual, asid);
   if (registers === undefined) return;
   const [at, value, virtual, space] = registers as [number, number, number, number];
   push(draft, encode("sd", value, 0, at));
