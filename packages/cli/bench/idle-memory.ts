@@ -10,8 +10,10 @@
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { riscv64 } from "@isomorph/cpu";
 import { createVm, linuxImage } from "@isomorph/hypervisor";
+import { nodeThreads } from "@isomorph/hypervisor/node";
 
 const MEMORY = 1 << 30;
 const LIMIT = 150e6;
@@ -65,10 +67,16 @@ function treeOf(pid: number): number[] {
   return [pid, ...children.flatMap(treeOf)];
 }
 
-/** Where RAM lies in the machine's WebAssembly memory, and how long that is. */
-async function layout(): Promise<{ ramOffset: number; size: number }> {
+/** Where RAM lies in the machine's WebAssembly memory, and how long that is, which harts and threads change. */
+async function layout(options: readonly string[]): Promise<{ ramOffset: number; size: number }> {
   const kernel = linuxImage(Uint8Array.of(0x6f, 0, 0, 0));
-  await using vm = await createVm({ cpu: riscv64(), memory: MEMORY, kernel });
+  const { values } = parseArgs({
+    ...{ args: [...options], strict: false },
+    options: { threads: { type: "boolean" }, harts: { type: "string" } },
+  });
+  const harts = Number(values.harts ?? 1);
+  const threads = values.threads === true ? { threads: nodeThreads() } : {};
+  await using vm = await createVm({ cpu: riscv64(), memory: MEMORY, harts, kernel, ...threads });
   return { ramOffset: vm.memory.bytes.byteOffset, size: vm.memory.bytes.buffer.byteLength };
 }
 
@@ -80,8 +88,9 @@ const COMMAND = fileURLToPath(new URL("../bin/isomorph.js", import.meta.url));
 if (!existsSync(new URL("../dist/main.js", import.meta.url))) {
   throw new Error("the command is not built: npm run build");
 }
-const { ramOffset, size } = await layout();
-const args = [COMMAND, "start", "--ephemeral", "--memory", "1G", ...process.argv.slice(2)];
+const options = process.argv.slice(2);
+const { ramOffset, size } = await layout(options);
+const args = [COMMAND, "start", "--ephemeral", "--memory", "1G", ...options];
 const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
 const ready = new Promise<void>((resolve, reject) => {
   let shown = "";
