@@ -283,7 +283,7 @@ function leafFlags(random: Random, user: boolean, code: boolean): number {
 }
 
 /** An entry for a page of data: rarely with reserved bits or a page outside RAM. */
-export function dataEntry({ random, lower, holes }: Environment): bigint {
+function dataEntry({ random, lower, holes }: Environment): bigint {
   const user = lower === 0;
   const page = holes && random.oneIn(10) ? random.pick(HOLES) : SCRATCH + 4096 * random.below(SCRATCH_PAGES);
   const reserved = random.oneIn(40) ? 1n << BigInt(54 + random.below(7)) : 0n;
