@@ -41,6 +41,7 @@ const DEVICE: Descriptions = {
   transmitted: count("bytes", "from the guest"),
   received: count("bytes or frames", "to the guest"),
   dropped: count("bytes", "that nobody took in time"),
+  untold: count("messages", "for a driver that does not listen"),
   breaks: count("breaks", "sent by the guest"),
   requests: count("requests", "for random bytes"),
   bytes: count("bytes", "given"),

@@ -6,6 +6,7 @@ import {
   memoryNetwork,
   PciHost,
   Plic,
+  type SerialPort,
   Sswi,
   sifiveTest,
   type Uart16550,
@@ -17,6 +18,7 @@ import {
   virtioNet,
   virtioPci,
   virtioRng,
+  virtioSerialPorts,
 } from "../src/index.ts";
 import {
   type Driver,
@@ -48,6 +50,7 @@ export interface FuzzMachine {
   readonly regions: readonly FuzzRegion[];
   readonly uart: Uart16550;
   readonly consoles: readonly VirtioConsole[];
+  readonly ports: readonly SerialPort[];
   /** Drivers of the virtio devices, freshly initialised each time it is called. */
   start(index: number): Driver | undefined;
   readonly virtioDevices: number;
@@ -132,6 +135,7 @@ export function fuzzMachine(): FuzzMachine {
   const network = memoryNetwork();
   const host = network.port();
   const consoles: VirtioConsole[] = [];
+  const ports: SerialPort[] = [];
   const disks = [asyncDisk(1 << 16), ramDisk(1 << 16)];
   const synchronous = disks[1] as ReturnType<typeof ramDisk>;
   const factories: (() => VirtioDevice & { counters(): { readonly [name: string]: number } })[] = [
@@ -143,6 +147,11 @@ export function fuzzMachine(): FuzzMachine {
       return device;
     },
     () => virtioRng({ source: (target) => void target.fill(0x5a) })(slot(6)),
+    () => {
+      const device = virtioSerialPorts({ names: ["port"] })(slot(8));
+      ports.push(...device.ports);
+      return device;
+    },
     () => virtioNet({ port: network.port(), backlog: 8192, queueSize: 16 })(slot(7)),
   ];
   const starts: (() => Driver)[] = [];
@@ -189,6 +198,7 @@ export function fuzzMachine(): FuzzMachine {
     regions,
     uart,
     consoles,
+    ports,
     virtioDevices: starts.length,
     start(index) {
       if (synchronous.calls.length > 1000) synchronous.calls.length = 0;

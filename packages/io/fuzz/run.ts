@@ -32,7 +32,8 @@ export async function fuzz(seed: number, steps: number): Promise<FuzzResult> {
       drivers[index] = machine.start(index);
     } else if (kind < 85) rings(machine, pick(drivers), below, pick);
     else if (kind < 90) machine.frame(new Uint8Array(below(3000)).fill(below(256)));
-    else if (kind < 93) pick([machine.uart, ...machine.consoles]).write(new Uint8Array(below(5000)));
+    else if (kind < 93)
+      pick([machine.uart, ...machine.consoles, ...machine.ports]).write(new Uint8Array(below(5000)));
     else if (kind < 96) machine.tick(below(100_000));
     else if (kind < 97) machine.uart.sendBreak();
     else if (kind < 98) machine.save();

@@ -6,6 +6,7 @@
 export { MemoryMappedBus } from "./bus/memory-mapped-bus.ts";
 export type { Counters } from "./counters.ts";
 export type { BytePort } from "./host/byte-port.ts";
+export type { SerialPort } from "./host/serial-port.ts";
 export {
   Clint,
   type ClintOptions,
@@ -36,4 +37,9 @@ export { VirtioNet, type VirtioNetOptions, virtioNet } from "./virtio/net.ts";
 export { VirtioPci, virtioPci } from "./virtio/pci.ts";
 export { SplitQueue, type SplitQueueOptions } from "./virtio/queue.ts";
 export { VirtioRng, type VirtioRngOptions, virtioRng } from "./virtio/rng.ts";
+export {
+  VirtioSerialPorts,
+  type VirtioSerialPortsOptions,
+  virtioSerialPorts,
+} from "./virtio/serial-ports.ts";
 export type { TransportSlot } from "./virtio/transport.ts";

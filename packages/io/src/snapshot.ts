@@ -14,11 +14,16 @@ function invalid(name: string, expected: string): TypeError {
   return new TypeError(`snapshot field ${name} is not ${expected}`);
 }
 
-/** An integer field from 0 to `maximum`. */
-export function integerField(state: Fields, name: string, maximum: number = Number.MAX_SAFE_INTEGER): number {
+/** An integer field from `minimum` to `maximum`. */
+export function integerField(
+  state: Fields,
+  name: string,
+  maximum: number = Number.MAX_SAFE_INTEGER,
+  minimum = 0,
+): number {
   const value = state[name];
-  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > maximum) {
-    throw invalid(name, `an integer from 0 to ${maximum}`);
+  if (typeof value !== "number" || !Number.isInteger(value) || value < minimum || value > maximum) {
+    throw invalid(name, `an integer from ${minimum} to ${maximum}`);
   }
   return value;
 }

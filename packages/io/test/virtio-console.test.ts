@@ -80,6 +80,8 @@ describe("virtio-console (VIRTIO 1.2, section 5.3)", () => {
     expect(transport.takeInterrupts()).toBe(2);
     expect(() => device.resize(0, 30)).toThrow(/0 columns/);
     expect(() => device.resize(80, 65536)).toThrow(RangeError);
+    const saved = { ...device.save(), rows: 0 };
+    expect(() => device.restore(saved)).toThrow("snapshot field rows is not an integer from 1 to 65535");
   });
 
   test("5.3.4: emergency writes work before the driver has started", () => {

@@ -1,9 +1,8 @@
 import type { Readable, Writable } from "node:stream";
+import { type SerialPort, VirtioSerialPorts } from "@isomorph/io";
 import { CommandError } from "../command/failure.ts";
 import { AGENT_PORTS } from "./bootstrap.ts";
-import type { HostPort } from "./port.ts";
 import { type AgentTask, agentScript } from "./script.ts";
-import { SerialPorts } from "./serial-ports.ts";
 
 /** The host's streams that a command's standard streams are connected to. */
 export interface SessionStreams {
@@ -32,7 +31,7 @@ const LONGEST_LINE = 256;
  * status. Everything travels through virtio ports, nothing over the console.
  */
 export class AgentSession {
-  readonly device: SerialPorts = new SerialPorts(Object.values(AGENT_PORTS));
+  readonly device: VirtioSerialPorts = new VirtioSerialPorts({ names: Object.values(AGENT_PORTS) });
   /** Exit status of the task, once the guest has told it: its disks are whole by then. */
   status: number | undefined;
   /** Whether the task has been started in this start of the machine. */
@@ -50,7 +49,7 @@ export class AgentSession {
       script.end();
     };
     const control = this.#port(AGENT_PORTS.control);
-    control.ondata = (bytes) => this.#control(bytes);
+    control.ontransmit = (bytes) => this.#control(bytes);
     control.onclose = () => {
       this.isUp = false;
       this.#line = "";
@@ -79,7 +78,7 @@ export class AgentSession {
     await Promise.all([drained(streams.stdout), drained(streams.stderr)]);
   }
 
-  #port(name: string): HostPort {
+  #port(name: string): SerialPort {
     const port = this.device.ports.find((candidate) => candidate.name === name);
     if (port === undefined) throw new CommandError(`the agent has no port ${name}`);
     return port;
@@ -139,7 +138,7 @@ export class AgentSession {
   #connectOutput(number: 1 | 2, name: string, stream: Writable): void {
     const port = this.#port(name);
     let isBroken = false;
-    port.ondata = (bytes) => {
+    port.ontransmit = (bytes) => {
       if (isBroken || stream.write(bytes)) return;
       port.pause();
     };

@@ -7,12 +7,12 @@ import {
   type Uart16550,
   uart16550,
   type VirtioConsole,
+  type VirtioSerialPorts,
   virtioBlk,
   virtioConsole,
   virtioNet,
   virtioRng,
 } from "@isomorph/io";
-import type { SerialPorts } from "../agent/serial-ports.ts";
 
 /** What the command's machines differ in. */
 export interface MachineConfig
@@ -40,7 +40,7 @@ export interface MachineConfig
   readonly hasNet?: boolean;
   readonly hasRng?: boolean;
   /** The ports of the agent. */
-  readonly agent?: SerialPorts | undefined;
+  readonly agent?: VirtioSerialPorts | undefined;
   readonly translationThreshold?: number | undefined;
   /** Whether each processor runs in a thread of its own. */
   readonly threads?: boolean | undefined;
@@ -61,7 +61,12 @@ export async function buildMachine(config: MachineConfig): Promise<Machine> {
     devices[`disk${index}`] = virtioBlk({ backend });
   });
   if (config.virtioConsole !== undefined) devices.console = virtioConsole(config.virtioConsole);
-  if (agent !== undefined) devices.agent = () => agent;
+  if (agent !== undefined) {
+    devices.agent = (slot) => {
+      slot.defer(() => agent.close());
+      return agent;
+    };
+  }
   if (hasNet === true) devices.net = virtioNet({ port: memoryNetwork().port() });
   if (hasRng === true) devices.rng = virtioRng();
   const { virtioConsole: _, ...machine } = rest;

@@ -158,7 +158,7 @@ export class VirtioConsole implements VirtioDevice, BytePort {
   restore(state: SnapshotState): void {
     checkVersion(state, 1, "virtioConsole");
     const input = bytesField(state, "input", Number.MAX_SAFE_INTEGER);
-    this.#setSize(integerField(state, "columns", 0xffff), integerField(state, "rows", 0xffff));
+    this.#setSize(integerField(state, "columns", 0xffff, 1), integerField(state, "rows", 0xffff, 1));
     this.#host.input.clear();
     this.#host.input.write(input);
   }

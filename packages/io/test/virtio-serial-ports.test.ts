@@ -1,10 +1,9 @@
-import type { VirtioDevice } from "@isomorph/interface";
 import { snapshottableCases } from "@isomorph/interface/compliance";
-import { MemoryMappedBus, virtioMmio } from "@isomorph/io";
-import { mmioTransport, startDriver, testMemory } from "@isomorph/io/testing";
 import { describe, expect, test } from "vitest";
-import type { HostPort } from "../src/agent/port.ts";
-import { SerialPorts } from "../src/agent/serial-ports.ts";
+import { MemoryMappedBus, type SerialPort, VirtioSerialPorts, virtioMmio } from "../src/index.ts";
+import { mmioTransport, startDriver, testMemory } from "../src/testing/index.ts";
+import { settle } from "./virtio-harness.ts";
+import { testSlot } from "./wires.ts";
 
 const BASE = 0x1000_1000;
 const CONTROL_RECEIVE = 2;
@@ -13,9 +12,8 @@ const CONTROL_TRANSMIT = 3;
 /** A device with a driver that plays a guest. */
 function setup(names = ["one", "two"], size = 1 << 20) {
   const memory = testMemory(size);
-  const device = new SerialPorts(names);
-  const slot = { name: "ports", memory, irq: { set() {} }, log() {} };
-  const transport = virtioMmio(slot, device as VirtioDevice);
+  const device = new VirtioSerialPorts({ names });
+  const transport = virtioMmio(testSlot(memory), device);
   const bus = new MemoryMappedBus();
   bus.add(BASE, transport.size, transport);
   const driver = startDriver(mmioTransport(bus, BASE), { memory, queues: memory.base });
@@ -78,7 +76,7 @@ function told(bench: Bench, count: number): unknown[] {
 const openPort = (bench: Bench, number: number, isOpen = true): void =>
   bench.send(CONTROL_TRANSMIT, message(number, 6, isOpen ? 1 : 0));
 
-const port = (bench: Bench, index: number): HostPort => bench.device.ports[index]!;
+const port = (bench: Bench, index: number): SerialPort => bench.device.ports[index]!;
 
 describe("serial ports (VIRTIO 1.2, section 5.3, VIRTIO_CONSOLE_F_MULTIPORT)", () => {
   test("5.3.4: the configuration says how many ports there are, 5.3.2: each has two queues", () => {
@@ -160,7 +158,7 @@ describe("serial ports (VIRTIO 1.2, section 5.3, VIRTIO_CONSOLE_F_MULTIPORT)", (
     const bench = setup();
     const two = port(bench, 1);
     const came: string[] = [];
-    two.ondata = (chunk) => came.push(text(chunk) ?? "");
+    two.ontransmit = (chunk) => came.push(text(chunk) ?? "");
     openPort(bench, 2);
     bench.send(7, bytes("first"));
     two.pause();
@@ -218,8 +216,59 @@ describe("serial ports (VIRTIO 1.2, section 5.3, VIRTIO_CONSOLE_F_MULTIPORT)", (
     expect(bench.device.ports.map(({ name }) => name)).toEqual(["a", "b"]);
   });
 
+  test("more than a driver puts into a chain is dropped and counted", () => {
+    const bench = setup(["a"], 1 << 23);
+    let came = 0;
+    port(bench, 0).ontransmit = (chunk) => {
+      came += chunk.length;
+    };
+    openPort(bench, 1);
+    bench.send(5, new Uint8Array((1 << 20) + 5));
+    expect(came).toBe(1 << 20);
+    expect(bench.device.counters()).toMatchObject({ transmitted: 1 << 20, dropped: 5 });
+  });
+
+  test("a queue of long chains is taken in several turns of the event loop, and none after a close", async () => {
+    const bench = setup(["a"], 1 << 22);
+    const one = port(bench, 0);
+    let came = 0;
+    one.ontransmit = (chunk) => {
+      came += chunk.length;
+    };
+    openPort(bench, 1);
+    const fill = (): void => {
+      // All chains are the same megabyte.
+      const gpa = bench.memory.base + (2 << 20);
+      const queue = bench.driver.queues[5]!;
+      while (queue.take() !== undefined);
+      for (let count = 0; count < 20; count++) queue.add([{ gpa, length: 1 << 20 }]);
+      bench.driver.kick(5);
+    };
+    fill();
+    expect(came).toBe(16 << 20);
+    await settle();
+    expect(came).toBe(20 << 20);
+    fill();
+    bench.device.close();
+    await settle();
+    expect(came).toBe(36 << 20);
+  });
+
+  test("names that are none, too many or too long are refused", () => {
+    for (const names of [[], [""], ["x".repeat(256)], new Array<string>(32).fill("x")]) {
+      expect(() => new VirtioSerialPorts({ names })).toThrow(RangeError);
+    }
+  });
+
+  test("a snapshot of another device is refused", () => {
+    const saved = new VirtioSerialPorts({ names: ["a", "b"] }).save();
+    const device = new VirtioSerialPorts({ names: ["a"] });
+    expect(() => device.restore(saved)).toThrow("2 ports, not 1");
+    expect(() => device.restore({ version: 2 })).toThrow("version 2");
+  });
+
   const subject = () => {
-    const part = new SerialPorts(["a"]);
+    const part = new VirtioSerialPorts({ names: ["a"] });
     const [port] = part.ports;
     const disturb = (): void => {
       port?.setOpen(true);

@@ -1,21 +1,27 @@
-import type { SnapshotState, SnapshotValue } from "@isomorph/interface";
+import type { SnapshotState } from "@isomorph/interface";
+import { booleanField, bytesField, checkVersion } from "../snapshot.ts";
+import type { BytePort } from "./byte-port.ts";
 
-/** Bytes for the guest that may wait in a port before {@link HostPort.write} asks to wait. */
+/** Bytes for the guest that may wait in a port before {@link SerialPort.write} asks to wait. */
 const HIGH_WATER = 1 << 16;
 
 /** What a port needs of its device. */
-export interface PortDevice {
+export interface SerialPortDevice {
   /** The port has bytes for the guest, or reached its end. */
   sending(): void;
   /** The port takes bytes from the guest again. */
   taking(): void;
 }
 
-/** The host's end of one port: a byte stream in each direction, with an end that the guest's programs see. */
-export class HostPort {
+/**
+ * The host's end of a port that programs of the guest open and close: a byte stream in each direction, with an end that
+ * they see. What lies beyond an end belongs to the next opening, so that nothing is kept from one to the other; a
+ * serial line, which is always there, has a {@link BytePort}.
+ */
+export class SerialPort {
   readonly name: string;
-  /** Takes what the guest writes. The array is the callee's to keep. */
-  ondata: ((bytes: Uint8Array) => void) | undefined;
+  /** Takes what the guest writes; without it that is dropped. The array is the callee's to keep. */
+  ontransmit: ((bytes: Uint8Array) => void) | undefined;
   /** There is room again after a {@link write} that gave false. */
   ondrain: (() => void) | undefined;
   /** The guest has opened the port. What was written before, it gets now. */
@@ -24,14 +30,14 @@ export class HostPort {
   onclose: (() => void) | undefined;
   /** Whether a program of the guest has the port open. */
   isOpen = false;
-  readonly #device: PortDevice;
+  readonly #device: SerialPortDevice;
   #pending: Uint8Array[] = [];
   #length = 0;
   #ended = false;
   #paused = false;
   #wantsDrain = false;
 
-  constructor(name: string, device: PortDevice) {
+  constructor(name: string, device: SerialPortDevice) {
     this.name = name;
     this.#device = device;
   }
@@ -61,12 +67,14 @@ export class HostPort {
     this.#paused = true;
   }
 
+  /** Ends a {@link pause}. */
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
     this.#device.taking();
   }
 
+  /** Whether the host leaves what the guest writes where it is. */
   get isPaused(): boolean {
     return this.#paused;
   }
@@ -114,13 +122,20 @@ export class HostPort {
     };
   }
 
-  /** Takes over a state of {@link save}; calls nobody. */
-  restore(state: SnapshotValue | undefined): void {
-    const { isOpen, ended, input } = (state ?? {}) as Record<string, SnapshotValue>;
-    this.isOpen = isOpen === true;
-    this.#ended = ended === true;
-    this.#pending = input instanceof Uint8Array && input.length > 0 ? [input.slice()] : [];
-    this.#length = this.#pending[0]?.length ?? 0;
+  /**
+   * Takes over a state of {@link save}; calls nobody.
+   *
+   * @throws Error or TypeError when it is none.
+   */
+  restore(state: SnapshotState): void {
+    checkVersion(state, 1, "serialPort");
+    const isOpen = booleanField(state, "isOpen");
+    const ended = booleanField(state, "ended");
+    const input = bytesField(state, "input", Number.MAX_SAFE_INTEGER);
+    this.isOpen = isOpen;
+    this.#ended = ended;
+    this.#pending = input.length > 0 ? [input.slice()] : [];
+    this.#length = input.length;
   }
 
   /** The guest opened or closed the port. For the device. */

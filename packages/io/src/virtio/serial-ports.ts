@@ -1,12 +1,17 @@
 import type {
+  DeviceFactory,
+  DeviceSlot,
   SnapshotState,
-  SnapshotValue,
   VirtioActivation,
+  VirtioChain,
   VirtioDevice,
   VirtioQueue,
   VirtioSegment,
 } from "@isomorph/interface";
-import { HostPort } from "./port.ts";
+import type { Counters } from "../counters.ts";
+import { SerialPort } from "../host/serial-port.ts";
+import { booleanField, bytesField, checkVersion, listField, stateField } from "../snapshot.ts";
+import { readConfig } from "./config-bytes.ts";
 
 const VIRTIO_CONSOLE_F_MULTIPORT = 1n << 1n;
 /** Control messages (VIRTIO 1.2, section 5.3.6.2). */
@@ -18,34 +23,64 @@ const PORT_NAME = 7;
 const CONTROL_RECEIVE = 2;
 const CONTROL_TRANSMIT = 3;
 const MESSAGE_SIZE = 8;
-/** Bytes taken out of one buffer of the guest at a time. */
+/** Linux has as many ports of a device at most. */
+const MAX_PORTS = 31;
+const MAX_NAME = 255;
+/** Bytes handed to the host at a time at most. */
 const MAX_CHUNK = 1 << 16;
+/** Bytes of one chain that are taken, far above what drivers put into one. */
+const MAX_CHAIN = 1 << 20;
+/** Bytes taken from a port at once; what is left of its queue waits for the event loop's next turn. */
+const MAX_AT_ONCE = 16 << 20;
 /** Control messages that wait for the guest at most: a driver that keeps asking and never listens gets no more. */
 const MAX_WAITING = 64;
+
+/** How {@link VirtioSerialPorts} are set up. */
+export interface VirtioSerialPortsOptions {
+  /** The ports' names, 1 to 31 of them, each of 1 to 255 bytes of UTF-8: Linux tells them in `/sys/class/virtio-ports`. */
+  readonly names: readonly string[];
+}
 
 /**
  * A virtio console with named ports instead of a terminal (VIRTIO 1.2, section 5.3, VIRTIO_CONSOLE_F_MULTIPORT): in
  * Linux `/dev/vportNpM`, byte streams with flow control and an end of file both ways.
  *
- * Port 0, which would be a terminal, is never added.
+ * Port 0, which would be a terminal, is never added. A port that is paused leaves the guest's bytes in their queue: the
+ * guest waits. Without `ontransmit` they are dropped and counted, as is what a chain has beyond 1 MiB.
  */
-export class SerialPorts implements VirtioDevice {
+export class VirtioSerialPorts implements VirtioDevice {
   readonly bus = "virtio";
   readonly id: number = 3;
   readonly features: bigint = VIRTIO_CONSOLE_F_MULTIPORT;
   readonly queueSizes: readonly number[];
   readonly config: VirtioDevice["config"];
   /** The ports, in the order of their names. */
-  readonly ports: readonly HostPort[];
+  readonly ports: readonly SerialPort[];
   #activation: VirtioActivation | undefined;
   #waiting: Uint8Array[] = [];
   /** Ports whose end was told to the guest. */
-  readonly #closed = new Set<HostPort>();
+  readonly #closed = new Set<SerialPort>();
+  #transmitted = 0;
+  #received = 0;
+  #dropped = 0;
+  #untold = 0;
+  /** The timers of ports whose queues wait for the event loop's next turn. */
+  readonly #postponed = new Map<number, ReturnType<typeof setTimeout>>();
 
-  constructor(names: readonly string[]) {
+  /** @throws RangeError when there are no names, or too many, or one is empty or too long. */
+  constructor({ names }: VirtioSerialPortsOptions) {
+    if (names.length < 1 || names.length > MAX_PORTS) {
+      throw new RangeError(`virtioSerialPorts: ${names.length} names are not from 1 to ${MAX_PORTS}`);
+    }
+    for (const name of names) {
+      const length = new TextEncoder().encode(name).length;
+      if (length < 1 || length > MAX_NAME) {
+        throw new RangeError(`virtioSerialPorts: the name "${name}" has not from 1 to ${MAX_NAME} bytes`);
+      }
+    }
     this.ports = names.map((name, index) => {
       const number = index + 1;
-      return new HostPort(name, {
+      return new SerialPort(name, {
         sending: () => this.#send(number),
         taking: () => this.#take(number),
       });
@@ -55,10 +90,7 @@ export class SerialPorts implements VirtioDevice {
     config.setUint32(4, names.length + 1, true);
     this.config = {
       size: config.byteLength,
-      read(offset, size) {
-        if (size === 4) return config.getUint32(offset, true);
-        return size === 2 ? config.getUint16(offset, true) : config.getUint8(offset);
-      },
+      read: (offset, size) => readConfig(config, offset, size),
       write() {},
     };
   }
@@ -74,35 +106,58 @@ export class SerialPorts implements VirtioDevice {
     else if (index >= 4) this.#take((index - 3) / 2);
   }
 
+  /** What waited for the guest is gone: each port is closed, and a program that opens it starts anew. */
   reset(): void {
+    this.close();
     this.#activation = undefined;
     this.#waiting = [];
     this.#closed.clear();
     for (const port of this.ports) port.setOpen(false);
   }
 
+  /** Takes back what is left for later turns of the event loop. Idempotent. */
+  close(): void {
+    for (const timer of this.#postponed.values()) clearTimeout(timer);
+    this.#postponed.clear();
+  }
+
   save(): SnapshotState {
     return {
       version: 1,
-      ports: this.ports.map((port) => ({ ...port.save(), endTold: this.#closed.has(port) })),
-      waiting: this.#waiting.map((message) => message.slice()),
+      ports: this.ports.map((port) => ({ port: port.save(), endTold: this.#closed.has(port) })),
+      waiting: this.#waiting.map((message) => ({ message: message.slice() })),
     };
   }
 
   restore(state: SnapshotState): void {
-    if (state.version !== 1) {
-      const message = `serial ports: version ${state.version} of a snapshot is unknown`;
-      throw Object.assign(new Error(message), { code: "ERR_SNAPSHOT_VERSION" });
+    checkVersion(state, 1, "virtioSerialPorts");
+    const ports = listField(state, "ports", MAX_PORTS);
+    if (ports.length !== this.ports.length) {
+      throw new TypeError(`virtioSerialPorts: a snapshot of ${ports.length} ports, not ${this.ports.length}`);
     }
-    const ports = Array.isArray(state.ports) ? (state.ports as readonly SnapshotValue[]) : [];
-    const waiting = Array.isArray(state.waiting) ? (state.waiting as readonly SnapshotValue[]) : [];
-    this.#closed.clear();
+    const told = ports.map((saved) => booleanField(saved, "endTold"));
+    const waiting = listField(state, "waiting", MAX_WAITING).map((entry) =>
+      bytesField(entry, "message", MESSAGE_SIZE + MAX_NAME).slice(),
+    );
     for (const [index, port] of this.ports.entries()) {
-      const saved = ports[index];
-      port.restore(saved);
-      if ((saved as { endTold?: unknown } | undefined)?.endTold === true) this.#closed.add(port);
+      port.restore(stateField(ports[index] as SnapshotState, "port"));
     }
-    this.#waiting = waiting.flatMap((message) => (message instanceof Uint8Array ? [message.slice()] : []));
+    this.#closed.clear();
+    for (const [index, port] of this.ports.entries()) if (told[index] === true) this.#closed.add(port);
+    this.#waiting = waiting;
+  }
+
+  /**
+   * `transmitted`, `received`: bytes, as the guest sees it; `dropped`: bytes transmitted that nobody took; `untold`:
+   * control messages to a guest that does not listen.
+   */
+  counters(): Counters {
+    return {
+      transmitted: this.#transmitted,
+      received: this.#received,
+      dropped: this.#dropped,
+      untold: this.#untold,
+    };
   }
 
   #queue(index: number): VirtioQueue | undefined {
@@ -146,7 +201,10 @@ export class SerialPorts implements VirtioDevice {
   }
 
   #tell(number: number, event: number, value: number, rest: Uint8Array = new Uint8Array(0)): void {
-    if (this.#waiting.length >= MAX_WAITING) return;
+    if (this.#waiting.length >= MAX_WAITING) {
+      this.#untold++;
+      return;
+    }
     const message = new Uint8Array(MESSAGE_SIZE + rest.length);
     const view = new DataView(message.buffer);
     view.setUint32(0, number, true);
@@ -182,6 +240,7 @@ export class SerialPorts implements VirtioDevice {
         if (!port.hasPending) break;
         written += port.read(bytes);
       }
+      this.#received += written;
       queue.push(chain, written);
     }
     queue.notify();
@@ -196,17 +255,53 @@ export class SerialPorts implements VirtioDevice {
   #take(number: number): void {
     const port = this.ports[number - 1];
     const queue = this.#queue(2 * number + 3);
-    if (port === undefined || queue === undefined) return;
+    if (port === undefined || queue === undefined || this.#postponed.has(number)) return;
+    let taken = 0;
     while (!port.isPaused) {
+      if (taken >= MAX_AT_ONCE) {
+        const later = (): void => {
+          this.#postponed.delete(number);
+          this.#take(number);
+        };
+        this.#postponed.set(number, setTimeout(later, 0));
+        break;
+      }
       const chain = queue.pop();
       if (chain === undefined) break;
-      for (const { bytes } of chain.readable) {
-        for (let at = 0; at < bytes.length; at += MAX_CHUNK) port.ondata?.(bytes.slice(at, at + MAX_CHUNK));
-      }
+      taken += this.#handOver(chain, port);
       queue.push(chain, 0);
     }
     queue.notify();
   }
+
+  /** Gives the host what is in a chain; returns how many bytes. */
+  #handOver(chain: VirtioChain, port: SerialPort): number {
+    const count = Math.min(chain.readableLength, MAX_CHAIN);
+    this.#transmitted += count;
+    this.#dropped += chain.readableLength - count;
+    if (port.ontransmit === undefined) {
+      this.#dropped += count;
+      return count;
+    }
+    let left = count;
+    for (let index = 0; left > 0; index++) {
+      const { bytes } = chain.readable[index] as VirtioSegment;
+      const end = Math.min(bytes.length, left);
+      for (let at = 0; at < end; at += MAX_CHUNK)
+        port.ontransmit?.(bytes.slice(at, Math.min(at + MAX_CHUNK, end)));
+      left -= end;
+    }
+    return count;
+  }
+}
+
+/** Configures {@link VirtioSerialPorts}. */
+export function virtioSerialPorts(options: VirtioSerialPortsOptions): DeviceFactory<VirtioSerialPorts> {
+  return (slot: DeviceSlot) => {
+    const device = new VirtioSerialPorts(options);
+    slot.defer(() => device.close());
+    return device;
+  };
 }
 
 /** Copies what fits of `source` into the segments; returns how many bytes that is. */
