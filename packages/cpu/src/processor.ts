@@ -46,6 +46,12 @@ export interface Processor {
   };
   /** Counters since the processor was made, all harts together: {@link PROCESSOR_COUNTERS} says what each one counts. */
   counters(): Readonly<Record<string, number>>;
+  /**
+   * What code was worth translating so far, for the option `translations` of a processor that executes the same code
+   * afresh, or goes on from here: some kilobytes, which say where code begins and by a hash what is in its page. Throws a
+   * TypeError where the processor was made without that option.
+   */
+  translations(): Uint8Array<ArrayBuffer>;
   /** What the harts' threads need, and how they are served. Undefined where the harts run here, by `Hart.run`. */
   readonly threads?: ProcessorThreads | undefined;
   close(): void;

@@ -10,7 +10,9 @@ import { writeTables } from "./tables.ts";
 import { ProcessorThreads } from "./threads/processor-threads.ts";
 import { RemoteHart } from "./threads/remote-hart.ts";
 import { announceCodeWrite } from "./threads/shared-code-pages.ts";
-import { codeMap, codeMapSize } from "./translator/code-map.ts";
+import { bytesOf, readTranslations, Translations } from "./translations.ts";
+import { type CodeMap, codeMap, codeMapSize } from "./translator/code-map.ts";
+import type { KnownCode } from "./translator/known-code.ts";
 import { Translator } from "./translator/translator.ts";
 
 /** How the processor executes. */
@@ -20,6 +22,11 @@ export interface Riscv64Options {
    * @defaultValue 2000
    */
   readonly translationThreshold?: number;
+  /**
+   * What {@link Processor.translations} gave of an earlier run: code that is in it is translated when it is reached a few
+   * times. Of no bytes, the processor only learns it. Whatever is in it changes nothing but when code is translated.
+   */
+  readonly translations?: Uint8Array | undefined;
 }
 
 /** How far direct jumps reach: their targets are host addresses first, which must not wrap at either end of RAM. */
@@ -69,14 +76,22 @@ const ISA_EXTENSIONS = [
 /**
  * RV64GC with Zfh, Zfa, Zicsr, Zifencei, Zicntr, Zicond, Zimop, Zcb, Zcmop, Zba, Zbb, Zbs, Zbc, Zkn, Zks, Zawrs,
  * Zicbom, Zicboz, Sstc and Svadu; M-, S- and U-mode; Sv39, Sv48 and Sv57; 16 PMP entries.
+ *
+ * @throws RangeError or TypeError for options that cannot be. Error with code `ERR_TRANSLATIONS_FORMAT` or
+ * `ERR_TRANSLATIONS_VERSION` for `translations` that no processor of this version gave.
  */
 export function riscv64(options: Riscv64Options = {}): ProcessorFactory {
   const { translationThreshold = 2000 } = options;
   checkThreshold(translationThreshold);
-  return (environment) => createProcessor(environment, translationThreshold);
+  const known = readTranslations(options.translations);
+  return (environment) => createProcessor(environment, translationThreshold, known);
 }
 
-function createProcessor(environment: ProcessorEnvironment, translationThreshold: number): Processor {
+function createProcessor(
+  environment: ProcessorEnvironment,
+  translationThreshold: number,
+  known: KnownCode | undefined,
+): Processor {
   const { bus, clock, firmware } = environment;
   if (!Number.isInteger(environment.harts) || environment.harts < 1 || environment.harts > 8) {
     throw new RangeError(`a processor has 1 to 8 harts, not ${environment.harts}`);
@@ -100,7 +115,10 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
   }
   const { buffer } = memory.memory;
   writeTables(buffer);
-  const map = codeMap(codeMapStart, memory.size, memory.ramOffset);
+  const codeMaps = Array.from({ length: maps }, (_, hart) => codeMapStart + hart * mapSize);
+  const allMaps = codeMaps.map((at) => codeMap(at, memory.size, memory.ramOffset));
+  const map = allMaps[0] as CodeMap;
+  const translations = known && new Translations(known, allMaps, memory.memory);
   const regions = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
   const imports: CoreImports = {
     memory: memory.memory,
@@ -113,6 +131,7 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
     // WebAssembly hands over the upper half of 32-bit addresses as negative numbers.
     codeWritten: (ramOffset, length) => translator.codeWritten(ramOffset >>> 0, length),
     time: () => clock.now(),
+    see: (host) => translator.see(host >>> 0),
     mail() {},
   };
   const coreOptions = {
@@ -121,6 +140,7 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
     expansionTable: EXPANSION_TABLE,
     codeMap: map,
     translationThreshold,
+    seesPages: translations !== undefined,
   };
   const module = new WebAssembly.Module(coreModule(coreOptions));
   const instance = new WebAssembly.Instance(module, { env: imports });
@@ -132,6 +152,7 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
     regions,
     core,
     expansionTable: EXPANSION_TABLE,
+    early: translations?.early(translationThreshold),
   });
   const threads = isThreaded
     ? new ProcessorThreads(
@@ -140,8 +161,9 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
           layout,
           blocks: harts,
           expansionTable: EXPANSION_TABLE,
-          codeMaps: Array.from({ length: maps }, (_, hart) => codeMapStart + hart * mapSize),
+          codeMaps,
           translationThreshold,
+          translations: translations && { known: translations.knownBytes, logs: translations.logs },
           firmware,
         },
         bus,
@@ -179,6 +201,7 @@ function createProcessor(environment: ProcessorEnvironment, translationThreshold
         ...translator.counters(),
       }),
     }),
+    translations: () => bytesOf(translations),
     threads,
     close: () => translator.close(),
   };

@@ -61,6 +61,11 @@ export interface Vm<F extends DeviceFactories = DeviceFactories> extends AsyncDi
    */
   counters(): Readonly<Record<string, number>>;
   /**
+   * What code was worth translating so far: for `riscv64({ translations })` of a machine that executes the same code, or is
+   * made from this one's state. Throws a TypeError where this machine's processor was made without that option.
+   */
+  translations(): Uint8Array<ArrayBuffer>;
+  /**
    * Starts to sample what the harts execute, which must not have threads of their own: then it throws a TypeError. One
    * profiler at a time: a second one fails with `ERR_VM_PROFILING`. With `clock: "instructions"` the run stays the same
    * to the last instruction; which of them are looked at does not.
@@ -279,6 +284,10 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
     for (const [name, part] of Object.entries(transports.counters())) add(`transports.${name}`, part);
     for (const [name, device] of Object.entries(devices)) add(`devices.${name}`, deviceCounters(device));
     return all;
+  }
+
+  translations(): Uint8Array<ArrayBuffer> {
+    return this.#machine.processor.translations();
   }
 
   profile(options: ProfileOptions = {}): Profiler {

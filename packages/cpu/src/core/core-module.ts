@@ -26,6 +26,8 @@ export interface UserCoreImports extends WebAssembly.ModuleImports {
   /** Translated regions; entry 0 is empty. */
   readonly regions: WebAssembly.Table;
   readonly time: () => number;
+  /** Where the core module is to say so: a page of code gets a table in the code map; it is given by an address in it. */
+  readonly see: (host: number) => void;
 }
 
 /** What the core module of a machine calls outside. */
@@ -63,6 +65,8 @@ export interface CoreOptions {
   readonly expansionTable: number;
   readonly codeMap: CodeMap;
   readonly translationThreshold: number;
+  /** Whether {@link UserCoreImports.see} is called. */
+  readonly seesPages: boolean;
   /**
    * Whether harts run in user mode only, RAM being their address space, with neither MMU nor devices, and traps leave
    * to the embedder.
@@ -104,6 +108,7 @@ export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
   module.importTable("env", "regions", { min: 1 });
   const imports = { time: module.importFunction("env", "time", [], "f64") };
   const mail = holders === undefined ? undefined : module.importFunction("env", "mail", ["i32"]);
+  const see = options.seesPages ? module.importFunction("env", "see", ["i32"]) : undefined;
   const { isFlat = false, codeMap } = options;
   const layout = { base: memory.base, size: memory.size, ramOffset: memory.ramOffset };
   const mmu = isFlat ? defineFlatMemory(module, layout) : defineMachineMmu(module, options);
@@ -126,7 +131,7 @@ export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
     },
     expansionTable: options.expansionTable,
     codeMap,
-    tableFor: defineTableFor(module, codeMap),
+    tableFor: defineTableFor(module, codeMap, see),
     translationThreshold: options.translationThreshold,
   });
   pure.define();

@@ -4,6 +4,8 @@ import { CoreHart } from "../core/hart.ts";
 import type { Hart } from "../processor.ts";
 import { State } from "../state.ts";
 import { codeMap } from "../translator/code-map.ts";
+import type { EarlyTranslationOptions } from "../translator/early-translation.ts";
+import { KnownCode } from "../translator/known-code.ts";
 import { Translator } from "../translator/translator.ts";
 import { Interrupt } from "../trap/causes.ts";
 import { CallClient } from "./calls.ts";
@@ -68,6 +70,7 @@ export class HartThread {
         announceCodeWrite(holders, this.channels, ramOffset, length, id);
       },
       time,
+      see: (host) => this.#translator.see(host >>> 0),
       mail: () => channel.takeMail(this.#serve),
     };
     const map = codeMap(share.codeMaps[id] as number, memory.size, memory.ramOffset);
@@ -79,6 +82,7 @@ export class HartThread {
         expansionTable,
         codeMap: map,
         translationThreshold: share.translationThreshold,
+        seesPages: share.translations !== undefined,
       }),
     );
     const instance = new WebAssembly.Instance(module, { env: imports });
@@ -99,6 +103,7 @@ export class HartThread {
       core,
       expansionTable,
       codePages: this.#codePages,
+      early: earlyTranslation(share, id),
     });
     const toGpa = (host: number): number | undefined => {
       const gpa = (host >>> 0) - memory.ramOffset + memory.base;
@@ -173,4 +178,13 @@ export class HartThread {
       if ((changed >>> cause) & 1) this.#coreHart.setInterrupt(cause, ((lines >>> cause) & 1) !== 0);
     }
   }
+}
+
+function earlyTranslation(
+  { translations, translationThreshold }: ProcessorShare,
+  hart: number,
+): EarlyTranslationOptions | undefined {
+  const log = translations?.logs[hart];
+  if (translations === undefined || log === undefined) return undefined;
+  return { known: KnownCode.read(translations.known), log, translationThreshold };
 }

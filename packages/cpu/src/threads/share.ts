@@ -9,5 +9,9 @@ export interface ProcessorShare {
   /** Host addresses of the harts' code maps. */
   readonly codeMaps: readonly number[];
   readonly translationThreshold: number;
+  /** What is known of code that is worth translating, and for each hart where to note what it translates. */
+  readonly translations:
+    | { readonly known: Uint8Array; readonly logs: readonly ArrayBufferLike[] }
+    | undefined;
   readonly firmware: "vmm" | "guest";
 }

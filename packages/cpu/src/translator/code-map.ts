@@ -89,7 +89,12 @@ export function countsOf(map: CodeMap, region: number): { readonly blame: number
 /** `(host) → table`: the table of a page, made if there is none; 0 when there is no room for it. */
 export type TableFor = FunctionRef<readonly ["i32"], "i32">;
 
-export function defineTableFor(module: ModuleBuilder, map: CodeMap): TableFor {
+/** @param see - Called with a host address in each page that gets a table. */
+export function defineTableFor(
+  module: ModuleBuilder,
+  map: CodeMap,
+  see?: FunctionRef<readonly ["i32"], undefined>,
+): TableFor {
   return module.function("codeTableFor", ["i32"], "i32", (code, [host]) => {
     const { i32 } = code;
     const table = code.let32(tableOf(code, map, host));
@@ -100,6 +105,7 @@ export function defineTableFor(module: ModuleBuilder, map: CodeMap): TableFor {
     const place = i32.add(i32.const(map.directory), pageNumberTimes4(code, map, host));
     const at = code.let32(place);
     i32.store(at.get(), table.get());
+    if (see !== undefined) code.call(see, host.get());
     return table.get();
   });
 }
@@ -109,17 +115,33 @@ function pageNumberTimes4(code: Code, map: CodeMap, host: Var<"i32">): I32 {
   return i32.and(i32.shrU(i32.sub(host.get(), map.ramOffset), PAGE_BITS - 2), -4);
 }
 
+/** Whether a translation starts at a host address, in a map that another thread may be changing. */
+export function isTranslatedIn(
+  { directory, ramOffset }: CodeMap,
+  buffer: ArrayBufferLike,
+  host: number,
+): boolean {
+  const page = (host - ramOffset) >>> PAGE_BITS;
+  const table = new Uint32Array(buffer, directory, page + 1)[page] as number;
+  return table !== 0 && (new Int16Array(buffer, table + (host & (TABLE_SIZE - 2)), 1)[0] as number) > 0;
+}
+
 /** A code map as JavaScript sees it. */
 export class CodeMapView {
   readonly #map: CodeMap;
   readonly #harts: HartBlocks;
   readonly #words: Uint32Array;
   readonly #entries: Int16Array;
+  readonly #see: ((host: number) => void) | undefined;
 
-  /** @param harts - Those whose TLBs refer to the tables. */
-  constructor(map: CodeMap, harts: HartBlocks, buffer: ArrayBufferLike) {
+  /**
+   * @param harts - Those whose TLBs refer to the tables.
+   * @param see - Called with a host address in each page that gets a table.
+   */
+  constructor(map: CodeMap, harts: HartBlocks, buffer: ArrayBufferLike, see?: (host: number) => void) {
     this.#map = map;
     this.#harts = harts;
+    this.#see = see;
     this.#words = new Uint32Array(buffer);
     this.#entries = new Int16Array(buffer);
     this.clear();
@@ -142,6 +164,16 @@ export class CodeMapView {
     return at !== undefined && (this.#entries[at >>> 1] as number) > 0;
   }
 
+  /** Counts on to `count`, which is below zero, where less was counted so far; whether it did. */
+  countTo(host: number, count: number): boolean {
+    const at = this.entryAddress(host);
+    if (at === undefined || count >= 0) return false;
+    const value = this.#entries[at >>> 1] as number;
+    if (value > 0 || value <= count) return false;
+    this.#entries[at >>> 1] = count;
+    return true;
+  }
+
   /** Takes back the count of crossings from a region into others; whether it was at its limit. */
   takeSeams(region: number): boolean {
     const at = countsOf(this.#map, region).seams >>> 1;
@@ -158,6 +190,7 @@ export class CodeMapView {
     if (next >= this.#map.end) return false;
     this.#words[this.#map.next >>> 2] = next + TABLE_SIZE;
     this.#words[at] = next;
+    this.#see?.(host);
     return true;
   }
 

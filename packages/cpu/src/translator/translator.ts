@@ -15,6 +15,7 @@ import { BAIL_PARAMS, CHAIN_PARAMS, REGION_PARAMS } from "./chain.ts";
 import { type CodeMap, CodeMapView, countsOf } from "./code-map.ts";
 import { type CodePages, flatCodePages, localCodePages } from "./code-pages.ts";
 import { DataPages } from "./data-pages.ts";
+import { EarlyTranslation, type EarlyTranslationOptions } from "./early-translation.ts";
 import { emitRegion } from "./emit-region.ts";
 import { type CodeReader, codeReader, discoverRegion, type Region } from "./region.ts";
 import type { CsrAccessFunctions, RegionFunctions } from "./region-functions.ts";
@@ -31,6 +32,8 @@ export interface TranslatorOptions {
   readonly space?: AddressSpace;
   /** Where the harts in {@link harts} are not all that there are: how stores of the others are heard of. */
   readonly codePages?: CodePages;
+  /** Where some code is known to be worth it. */
+  readonly early?: EarlyTranslationOptions | undefined;
 }
 
 /** A region in the table. */
@@ -71,6 +74,7 @@ export class Translator {
   readonly #whole = new Set<number>();
   /** Entries of regions that are to do accesses themselves that miss the TLB. */
   readonly #patient = new Set<number>();
+  readonly #early: EarlyTranslation | undefined;
   readonly #free: number[] = [];
   /** Entries of the regions that are being translated. */
   readonly #batch = new Set<number>();
@@ -96,7 +100,9 @@ export class Translator {
     const { codePages, space = translatedSpace } = options;
     this.#space = space;
     const { buffer } = options.memory.memory;
-    this.#map = new CodeMapView(options.codeMap, options.harts, buffer);
+    this.#map = new CodeMapView(options.codeMap, options.harts, buffer, (host) => this.see(host));
+    const { early } = options;
+    this.#early = early && new EarlyTranslation(early, this.#map, buffer, this.#whole, this.#patient);
     const reader = codeReader(
       new DataView(buffer),
       options.expansionTable,
@@ -115,6 +121,11 @@ export class Translator {
               return reader.parcel(host);
             },
           };
+  }
+
+  /** Control gets to the page of a host address, or will. */
+  see(host: number): void {
+    this.#early?.see(host);
   }
 
   /**
@@ -146,6 +157,7 @@ export class Translator {
       this.#publish(known);
       return;
     }
+    this.see(host);
     this.#ask(host, secondPage);
   }
 
@@ -156,6 +168,7 @@ export class Translator {
 
   /** To be called now and then while the guest runs: translates what has waited. */
   flush(): void {
+    this.#early?.lookAtWritten();
     if (this.#pending.size > 0 && ++this.#waited >= PATIENCE) this.#translatePending();
   }
 
@@ -284,6 +297,7 @@ export class Translator {
     this.#counters.instructionsTranslated += translation.instructions;
     this.#counters.regionsTranslated++;
     this.#counters.regions++;
+    this.#early?.note(translation.entry);
     this.#publish(translation);
   }
 
@@ -312,6 +326,7 @@ export class Translator {
       if (this.#space.flat !== undefined || !this.#dataPages.missed(page)) return;
     }
     for (const translation of [...translations]) this.#remove(translation);
+    this.#early?.pageWritten(page);
     this.#pages.delete(page);
     this.#codePages.release(page);
   }
@@ -359,6 +374,7 @@ export class Translator {
   #startOver(): void {
     this.#pending.clear();
     this.#dropAll();
+    this.#early?.clear();
     this.#map.clear();
   }
 

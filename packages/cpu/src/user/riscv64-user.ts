@@ -5,6 +5,7 @@ import { EXPANSION_TABLE, TABLES_END } from "../memory-tables.ts";
 import { checkThreshold } from "../options.ts";
 import { HART_STRIDE } from "../state.ts";
 import { writeTables } from "../tables.ts";
+import { bytesOf, readTranslations, Translations } from "../translations.ts";
 import { codeMap, codeMapSize } from "../translator/code-map.ts";
 import { Translator } from "../translator/translator.ts";
 import { CoreUserHart } from "./user-hart.ts";
@@ -15,12 +16,14 @@ import type { UserOptions, UserProcessor } from "./user-processor.ts";
  * addresses are those of memory but for a constant. There are no page tables, no devices and no interrupts; whatever
  * traps makes `run` return. Stores to code become visible to fetches at `fence.i` or later (Zifencei).
  *
- * @throws RangeError for options that cannot be. Error with code `ERR_MEMORY_ALLOCATION` when the host does not give
+ * @throws RangeError or TypeError for options that cannot be. Error with code `ERR_TRANSLATIONS_FORMAT` or
+ * `ERR_TRANSLATIONS_VERSION` for `translations` that no processor of this version gave. Error with code `ERR_MEMORY_ALLOCATION` when the host does not give
  * that much memory.
  */
 export function riscv64User(options: UserOptions): UserProcessor {
   const { memoryBase, memorySize, clock, harts: count = 1, translationThreshold = 500 } = options;
   checkThreshold(translationThreshold);
+  const known = readTranslations(options.translations);
   if (!Number.isInteger(count) || count < 1 || count > 8) {
     throw new RangeError(`a processor has 1 to 8 harts, not ${count}`);
   }
@@ -31,9 +34,15 @@ export function riscv64User(options: UserOptions): UserProcessor {
   const { buffer } = memory.memory;
   writeTables(buffer);
   const map = codeMap(codeMapStart, memory.size, memory.ramOffset);
+  const translations = known && new Translations(known, [map], memory.memory);
   const space = flatSpace({ base: memory.base, size: memory.size, ramOffset: memory.ramOffset });
   const regions = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
-  const imports: UserCoreImports = { memory: memory.memory, regions, time: () => clock.now() };
+  const imports: UserCoreImports = {
+    memory: memory.memory,
+    regions,
+    time: () => clock.now(),
+    see: (host) => translator.see(host >>> 0),
+  };
   const expansionTable = EXPANSION_TABLE;
   const bytes = coreModule({
     memory,
@@ -41,11 +50,22 @@ export function riscv64User(options: UserOptions): UserProcessor {
     expansionTable,
     codeMap: map,
     translationThreshold,
+    seesPages: translations !== undefined,
     isFlat: true,
   });
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: imports });
   const core = instance.exports as unknown as CoreExports;
-  const translator = new Translator({ memory, codeMap: map, harts, regions, core, expansionTable, space });
+  const early = translations?.early(translationThreshold);
+  const translator = new Translator({
+    memory,
+    codeMap: map,
+    harts,
+    regions,
+    core,
+    expansionTable,
+    space,
+    early,
+  });
   memory.onCodeWritten = (ramOffset, length) => translator.codeWritten(ramOffset, length);
   const all = Array.from({ length: count }, (_, id) => {
     return new CoreUserHart({ id, state: harts.start + id * harts.stride, buffer, core, translator });
@@ -61,6 +81,7 @@ export function riscv64User(options: UserOptions): UserProcessor {
       }
       return { ...sum, ...translator.counters() };
     },
+    translations: () => bytesOf(translations),
     close: () => translator.close(),
   };
 }

@@ -22,6 +22,8 @@ export interface UserOptions {
    * @defaultValue 500
    */
   readonly translationThreshold?: number;
+  /** What {@link UserProcessor.translations} gave of an earlier run, as `riscv64` has it. */
+  readonly translations?: Uint8Array | undefined;
 }
 
 /** Harts in user mode, and the memory that is their address space. */
@@ -34,6 +36,8 @@ export interface UserProcessor {
   readonly harts: readonly UserHart[];
   /** Counters since the processor was made, all harts together: those of {@link PROCESSOR_COUNTERS} that apply. */
   counters(): Readonly<Record<string, number>>;
+  /** What code was worth translating so far: see `Processor.translations`. */
+  translations(): Uint8Array<ArrayBuffer>;
   close(): void;
 }
 
