@@ -3,6 +3,7 @@ import type { DisasmOptions } from "../disasm/disasm-command.ts";
 import type { GuestBuildOptions } from "../guest-command.ts";
 import type { RunCommandOptions } from "../run/options.ts";
 import type { StartOptions } from "../start/start-command.ts";
+import type { TranslateOptions } from "../translate/translate-command.ts";
 import {
   integer,
   parseAddress,
@@ -32,6 +33,7 @@ export function createProgram(version: string, finish: (exitCode: number) => voi
     .exitOverride();
   program.addCommand(startProgram(finish).copyInheritedSettings(program), { isDefault: false });
   program.addCommand(runProgram(finish).copyInheritedSettings(program));
+  program.addCommand(translateProgram(finish).copyInheritedSettings(program));
   program.addCommand(disasmProgram(finish).copyInheritedSettings(program));
   program.addCommand(guestProgram(finish, program));
   return program;
@@ -121,11 +123,9 @@ Examples:
     });
 }
 
-function runProgram(finish: (exitCode: number) => void): Command {
-  return new Command("run")
-    .summary("run a machine from a kernel, firmware, disks of your own")
-    .description("Runs a machine. Its console is the terminal, or the standard streams.")
-    .argument("[ELF]", "a program to run: in S-mode as a kernel; with --htif a test program in M-mode")
+/** What a machine runs, for commands that take any. */
+function addImageOptions(command: Command): Command {
+  return command
     .optionsGroup("What it runs:")
     .addOption(new Option("-k, --kernel <file>", "a Linux Image or ELF file, also compressed with gzip"))
     .addOption(new Option("-i, --initrd <file>", "initial RAM disk"))
@@ -140,17 +140,12 @@ function runProgram(finish: (exitCode: number) => void): Command {
         "-f, --firmware <file>",
         "M-mode firmware such as OpenSBI's fw_dynamic.bin (default: built in)",
       ),
-    )
-    .addOption(new Option("--demo", "the built-in guest: console, timer, interrupts and a disk"))
-    .addOption(
-      new Option("--htif", "end by tohost, with its code as exit code, as RISC-V's test programs do"),
-    )
-    .addOption(new Option("--signature <file>", "with --htif: write the test signature to FILE"))
-    .addOption(
-      new Option("--signature-granularity <n>", "bytes in a line of the signature: 1, 2, 4, 8 or 16")
-        .choices(["1", "2", "4", "8", "16"])
-        .default("4"),
-    )
+    );
+}
+
+/** The machine, for commands that take any. */
+function addMachineOptions(command: Command): Command {
+  return command
     .optionsGroup("The machine:")
     .addOption(
       new Option("-d, --disk <file>", "a raw disk image: FILE[,readonly][,overlay]; may be repeated")
@@ -191,7 +186,12 @@ function runProgram(finish: (exitCode: number) => void): Command {
       new Option("--translate-after <n>", "translate code that ran so often; 0 only interprets").argParser(
         integer(0, 2 ** 31 - 1),
       ),
-    )
+    );
+}
+
+/** How a machine is used, for commands that take any. */
+function addUseOptions(command: Command): Command {
+  return command
     .optionsGroup("How it is used:")
     .addOption(
       new Option(
@@ -207,7 +207,32 @@ function runProgram(finish: (exitCode: number) => void): Command {
     .addOption(statsOption())
     .addOption(countersOption())
     .addOption(profileOption())
-    .addOption(symbolsOption())
+    .addOption(symbolsOption());
+}
+
+function runProgram(finish: (exitCode: number) => void): Command {
+  const command = new Command("run")
+    .summary("run a machine from a kernel, firmware, disks of your own")
+    .description("Runs a machine. Its console is the terminal, or the standard streams.")
+    .argument("[ELF]", "a program to run: in S-mode as a kernel; with --htif a test program in M-mode");
+  addImageOptions(command)
+    .addOption(new Option("--demo", "the built-in guest: console, timer, interrupts and a disk"))
+    .addOption(
+      new Option("--htif", "end by tohost, with its code as exit code, as RISC-V's test programs do"),
+    )
+    .addOption(new Option("--signature <file>", "with --htif: write the test signature to FILE"))
+    .addOption(
+      new Option("--signature-granularity <n>", "bytes in a line of the signature: 1, 2, 4, 8 or 16")
+        .choices(["1", "2", "4", "8", "16"])
+        .default("4"),
+    );
+  addMachineOptions(command).addOption(
+    new Option(
+      "--translations <file>",
+      "what isomorph translate has learned: known code is translated early",
+    ),
+  );
+  return addUseOptions(command)
     .addHelpText(
       "after",
       `
@@ -228,6 +253,45 @@ Examples:
       const signatureGranularity = Number(parsed.signatureGranularity) as 1 | 2 | 4 | 8 | 16;
       const { runCommand } = await import("../run/run-command.ts");
       finish(await runCommand(program, { ...parsed, signatureGranularity }));
+    });
+}
+
+function translateProgram(finish: (exitCode: number) => void): Command {
+  const command = new Command("translate")
+    .summary("learn ahead of time what code of a machine to translate")
+    .description(
+      'Runs a machine as "isomorph run" does, and writes what code was worth translating to FILE. With\n' +
+        '"isomorph run --translations FILE" the same code, in whatever machine, is then translated when it is reached a\n' +
+        "few times rather than 2000 times. Where FILE is there already, it is used and what is new is added to it.",
+    )
+    .argument("[ELF]", "a program to run in S-mode, as a kernel")
+    .requiredOption("-o, --output <file>", "where to write what was learned, or to add it")
+    .optionsGroup("How long (by default until the guest switches itself off; Ctrl-C writes what there is):")
+    .addOption(new Option("--until <text>", "until the console shows TEXT"))
+    .addOption(new Option("--for <seconds>", "for so long").argParser(parseSeconds))
+    .addOption(
+      new Option("--instructions <n>", "for so many instructions of all processors").argParser(
+        integer(1, Number.MAX_SAFE_INTEGER),
+      ),
+    );
+  addImageOptions(command);
+  addMachineOptions(command);
+  return addUseOptions(command)
+    .addHelpText(
+      "after",
+      `
+What is learned is a matter of speed only: it holds hashes of pages and places in them, no code, and a wrong or
+old FILE changes nothing that a guest can see.
+
+Examples:
+  isomorph translate -o boot.translations --until 'login:' --kernel vmlinux --disk root.ext4,overlay
+  isomorph translate -o boot.translations --kernel vmlinux --initrd initrd.img --disk root.ext4,overlay --exec 'python3 -V'
+  isomorph run --translations boot.translations --kernel vmlinux --disk root.ext4,overlay`,
+    )
+    .allowExcessArguments(false)
+    .action(async (program: string | undefined, options: TranslateOptions) => {
+      const { translateCommand } = await import("../translate/translate-command.ts");
+      finish(await translateCommand(program, options));
     });
 }
 

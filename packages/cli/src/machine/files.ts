@@ -11,18 +11,26 @@ const FIRST_BUFFER = 1 << 20;
  * @param option - Names the option that gave the path, for errors.
  */
 export async function readImage(path: string, option: string, limit: number): Promise<Uint8Array> {
+  const refused = (size: string) =>
+    `does not fit into guest memory: it has ${size}, memory ${limit} bytes; raise --memory, or give another file`;
+  return readFile(path, option, limit, refused);
+}
+
+/** Reads a file of at most `limit` bytes. @param refused - What is said of one that has more, or of one with no end. */
+export async function readFile(
+  path: string,
+  option: string,
+  limit: number,
+  refused: (size: string) => string,
+): Promise<Uint8Array> {
+  const tooLarge = (size: string) => new CommandError(`${option} ${path}: ${refused(size)}`);
   let file: FileHandle | undefined;
   try {
     file = await open(path, "r");
     const stats = await file.stat();
     if (stats.isDirectory()) throw new CommandError(`${option} ${path}: is a directory, not a file`);
-    if (stats.isFile() && stats.size > limit) throw tooLarge(path, option, limit, `${stats.size} bytes`);
-    return await readAll(
-      file,
-      stats.isFile() ? stats.size : undefined,
-      () => tooLarge(path, option, limit, "no end"),
-      limit,
-    );
+    if (stats.isFile() && stats.size > limit) throw tooLarge(`${stats.size} bytes`);
+    return await readAll(file, stats.isFile() ? stats.size : undefined, () => tooLarge("no end"), limit);
   } catch (error) {
     if (error instanceof CommandError) throw error;
     throw new CommandError(`${option} ${path}: ${hostReason(error)}`, { cause: error });
@@ -62,11 +70,6 @@ export async function openImage(path: string, option: string, limit: number): Pr
 async function identityOf(path: string): Promise<string | undefined> {
   const stats = await stat(path, { bigint: true }).catch(() => undefined);
   return stats?.isFile() ? [stats.dev, stats.ino, stats.size, stats.mtimeNs].join() : undefined;
-}
-
-function tooLarge(path: string, option: string, limit: number, size: string): CommandError {
-  const text = `${option} ${path}: does not fit into guest memory: it has ${size}, memory ${limit} bytes`;
-  return new CommandError(`${text}; raise --memory, or give another file`);
 }
 
 async function readAll(

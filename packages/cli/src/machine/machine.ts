@@ -42,6 +42,8 @@ export interface MachineConfig
   /** The ports of the agent. */
   readonly agent?: VirtioSerialPorts | undefined;
   readonly translationThreshold?: number | undefined;
+  /** Those of an earlier machine. */
+  readonly translations?: Uint8Array | undefined;
   /** Whether each processor runs in a thread of its own. */
   readonly threads?: boolean | undefined;
 }
@@ -55,7 +57,7 @@ export interface Machine {
 
 /** Builds a machine of the command. */
 export async function buildMachine(config: MachineConfig): Promise<Machine> {
-  const { disks = [], hasNet, hasRng, agent, translationThreshold, threads, ...rest } = config;
+  const { disks = [], hasNet, hasRng, agent, translationThreshold, translations, threads, ...rest } = config;
   const devices: Record<string, DeviceFactory<Device>> = { serial: uart16550() };
   disks.forEach((backend, index) => {
     devices[`disk${index}`] = virtioBlk({ backend });
@@ -73,7 +75,7 @@ export async function buildMachine(config: MachineConfig): Promise<Machine> {
   const vm = await createVm({
     ...machine,
     ...(threads === true ? { threads: nodeThreads() } : {}),
-    cpu: riscv64(translationThreshold === undefined ? {} : { translationThreshold }),
+    cpu: riscv64({ ...(translationThreshold === undefined ? {} : { translationThreshold }), translations }),
     devices,
   });
   return {

@@ -100,6 +100,11 @@ export class Supervisor {
     this.#timer = setTimeout(() => this.end(signal, true), GRACE);
   }
 
+  /** Stops the machine at once, since what it was to do is done. */
+  finish(why: string): void {
+    if (this.#isRunning) this.#stop(new Interruption(why, { exitCode: EXIT.OK }));
+  }
+
   #stop(reason: Interruption): void {
     this.#interruption ??= reason;
     this.#controller.abort(reason);

@@ -8,6 +8,7 @@ import type { Sight } from "../sight/sight.ts";
 import { ConsoleLink } from "../terminal/console-link.ts";
 import { InteractiveTerminal, terminalSize } from "../terminal/interactive.ts";
 import { ConsoleTail } from "./console-tail.ts";
+import { ConsoleWatch } from "./console-watch.ts";
 import { closeDisks } from "./disks.ts";
 import { collectWhenIdle } from "./idle-collector.ts";
 import { buildMachine, type Machine, type MachineConfig } from "./machine.ts";
@@ -28,6 +29,15 @@ export type SessionMode =
 /** Which of the guest's devices is the console. */
 export type ConsoleDevice = "serial" | "virtio";
 
+/** When a session ends that its guest does not end: by whichever comes first. */
+export interface SessionEnd {
+  /** The console has shown this. A guest that ends before that is a failure. */
+  readonly text?: string | undefined;
+  readonly seconds?: number | undefined;
+  /** So many were executed. */
+  readonly instructions?: number | undefined;
+}
+
 /** A machine and how it is used. */
 export interface SessionOptions {
   readonly machine: Omit<MachineConfig, "agent" | "virtioConsole" | "disks" | "onReset" | "log">;
@@ -42,6 +52,7 @@ export interface SessionOptions {
   readonly sight?: Sight | undefined;
   /** A reset by the guest ends the session. */
   readonly noReboot?: boolean;
+  readonly end?: SessionEnd | undefined;
   readonly progress: Progress;
   /** The agent's task has started, so many seconds after power-on. */
   readonly onup?: (seconds: number) => void;
@@ -91,12 +102,17 @@ class Session {
   readonly #startedAt: number;
   readonly #tail = new ConsoleTail();
   readonly #agent: AgentSession | undefined;
+  readonly #watch: ConsoleWatch | undefined;
   #bootTimer: ReturnType<typeof setInterval> | undefined;
+  #supervisor: Supervisor | undefined;
 
   constructor(options: SessionOptions, startedAt: number) {
     this.#options = options;
     this.#startedAt = startedAt;
-    const { mode } = options;
+    const { mode, end } = options;
+    if (end?.text !== undefined) {
+      this.#watch = new ConsoleWatch(end.text, () => this.#supervisor?.finish("the console has shown it"));
+    }
     if (mode.kind !== "command" && mode.kind !== "shell") return;
     const { stdin, stdout, stderr } = process;
     this.#agent = new AgentSession({
@@ -139,12 +155,17 @@ class Session {
       progress,
       askToEnd: (signal, insist) => this.#askToEnd(signal, insist),
     });
+    this.#supervisor = supervisor;
+    const seconds = this.#options.end?.seconds;
+    const enough =
+      seconds === undefined ? undefined : setTimeout(() => supervisor.finish("time is over"), seconds * 1000);
     const hold = { pause: () => vm.pause(), resume: () => vm.resume() };
     const port =
       mode.kind === "shell" || ("device" in mode && mode.device === "virtio") ? machine.console : serial;
     if (port !== serial || mode.kind === "command") {
       serial.ontransmit = (bytes) => {
         this.#tail.add(bytes);
+        this.#watch?.add(bytes);
         if (verbose) process.stderr.write(bytes);
       };
     }
@@ -155,6 +176,7 @@ class Session {
         ...hold,
         onoutput: (bytes) => {
           if (port === serial) this.#tail.add(bytes);
+          this.#watch?.add(bytes);
           onoutput?.(bytes);
         },
       });
@@ -188,6 +210,7 @@ class Session {
       return await this.#untilEnd(machine, supervisor);
     } finally {
       clearInterval(this.#bootTimer);
+      clearTimeout(enough);
       progress.clear();
       await close();
       process.stdin.pause();
@@ -195,9 +218,19 @@ class Session {
   }
 
   async #untilEnd({ vm }: Machine, supervisor: Supervisor): Promise<number> {
-    const { mode, progress, noReboot } = this.#options;
+    const { mode, progress, noReboot, end } = this.#options;
     for (;;) {
-      const outcome = await supervisor.run();
+      const { instructions } = end ?? {};
+      const outcome = await supervisor.run(
+        instructions === undefined ? {} : { maxInstructions: instructions },
+      );
+      if (outcome.reason === "instruction-limit") return EXIT.OK;
+      if (this.#watch?.isFound === false && outcome.reason === "power-off") {
+        throw guestFailure(
+          `${this.#options.guestName} has ended before it showed "${end?.text}"`,
+          this.#tail,
+        );
+      }
       const isReset = outcome.reason === "reset";
       if (
         isReset &&

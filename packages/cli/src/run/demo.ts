@@ -4,6 +4,7 @@ import { createProgress } from "../command/progress.ts";
 import { demoDisk, demoKernel, demoStarts } from "../demo/index.ts";
 import { runSession } from "../machine/session.ts";
 import { openSight } from "../sight/sight.ts";
+import { givenTranslations } from "../translate/translations-file.ts";
 import type { RunCommandOptions } from "./options.ts";
 
 /** The built-in guest with a disk in memory. Fails unless the disk shows that the guest was there. */
@@ -15,6 +16,7 @@ export async function runDemo(options: RunCommandOptions): Promise<number> {
     machine: {
       ...{ kernel: demoKernel(), memory, threads, clock, rngSeed, transport: "mmio" },
       translationThreshold: translateAfter,
+      translations: await givenTranslations(options.translations),
     },
     disks: [memoryDisk({ bytes: disk })],
     mode: isTerminal ? { kind: "terminal", device: "serial", escapeKey } : { kind: "pipe", device: "serial" },

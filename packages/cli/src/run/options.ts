@@ -28,6 +28,7 @@ export interface RunCommandOptions extends SightOptions {
   readonly signature?: string | undefined;
   readonly signatureGranularity: 1 | 2 | 4 | 8 | 16;
   readonly translateAfter?: number | undefined;
+  readonly translations?: string | undefined;
   readonly timeout?: number | undefined;
   readonly verbose?: boolean | undefined;
   readonly stats?: boolean | undefined;

@@ -5,19 +5,40 @@ import { createProgress } from "../command/progress.ts";
 import { closeDisks, openDisk } from "../machine/disks.ts";
 import { openImage, readImage } from "../machine/files.ts";
 import type { MachineConfig } from "../machine/machine.ts";
-import { runSession, type SessionMode } from "../machine/session.ts";
-import { openSight } from "../sight/sight.ts";
+import { runSession, type SessionEnd, type SessionMode } from "../machine/session.ts";
+import { openSight, type Sight } from "../sight/sight.ts";
+import { givenTranslations } from "../translate/translations-file.ts";
 import { runDemo } from "./demo.ts";
 import { imageErrors } from "./image-errors.ts";
 import type { RunCommandOptions } from "./options.ts";
 import { runTestProgram } from "./test-program.ts";
+
+/** What the built-in guest and test programs ask for. */
+type ModeOptions = Pick<RunCommandOptions, "demo" | "htif" | "signature">;
+type ImageRunOptions = Omit<RunCommandOptions, keyof ModeOptions | "signatureGranularity" | "translations">;
 
 /** `isomorph run`. @param program - The ELF file that was given without an option. */
 export async function runCommand(program: string | undefined, options: RunCommandOptions): Promise<number> {
   checkCombination(program, options);
   if (options.demo === true) return runDemo(options);
   if (options.htif === true && program !== undefined) return runTestProgram(program, options);
+  const translations = await givenTranslations(options.translations);
+  return runImages(program, options, { translations, sight: await openSight(options) });
+}
 
+/** What {@link runImages} needs besides options. */
+interface RunExtras {
+  readonly translations: Uint8Array | undefined;
+  readonly sight: Sight | undefined;
+  readonly end?: SessionEnd;
+}
+
+/** Runs a machine from images of the command line. */
+export async function runImages(
+  program: string | undefined,
+  options: ImageRunOptions,
+  { translations, sight, end }: RunExtras,
+): Promise<number> {
   const { memory, harts, threads, transport, clock, rngSeed } = options;
   const paths = { kernel: options.kernel ?? program, initrd: options.initrd, firmware: options.firmware };
   // A profile takes the names of code from the images.
@@ -27,7 +48,6 @@ export async function runCommand(program: string | undefined, options: RunComman
   const kernel = await image(options.kernel === undefined ? "kernel" : "--kernel", paths.kernel);
   const initrd = await image("--initrd", paths.initrd);
   const firmware = await image("--firmware", paths.firmware);
-  const sight = await openSight(options);
   const disks: BlockBackend[] = [];
   try {
     for (const spec of options.disk) disks.push(await openDisk(spec));
@@ -41,6 +61,7 @@ export async function runCommand(program: string | undefined, options: RunComman
     hasNet: options.net === "loopback-hub",
     hasRng: true,
     translationThreshold: options.translateAfter,
+    translations,
   };
   const session = runSession({
     machine,
@@ -52,12 +73,13 @@ export async function runCommand(program: string | undefined, options: RunComman
     stats: options.stats ?? false,
     sight,
     noReboot: !options.reboot,
+    end,
     progress: createProgress(process.stderr, { quiet: options.verbose !== true }),
   });
   return imageErrors(session, paths);
 }
 
-function modeOf(options: RunCommandOptions): SessionMode {
+function modeOf(options: ImageRunOptions): SessionMode {
   const { console: device, escape: escapeKey, tty, exec } = options;
   if (exec !== undefined) return { kind: "command", command: exec };
   const isTerminal = tty && process.stdin.isTTY === true && process.stdout.isTTY === true;
@@ -65,14 +87,15 @@ function modeOf(options: RunCommandOptions): SessionMode {
 }
 
 /** What a kernel is told when `--append` is not given. */
-function defaultCommandLine({ console: device, disk, kernel }: RunCommandOptions): string {
+function defaultCommandLine({ console: device, disk, kernel }: ImageRunOptions): string {
   if (kernel === undefined) return "";
   const root = disk[0];
   const mode = root?.readOnly === true ? "ro" : "rw";
   return `console=${device === "virtio" ? "hvc0" : "ttyS0"}${root === undefined ? "" : ` root=/dev/vda ${mode}`}`;
 }
 
-function checkCombination(program: string | undefined, options: RunCommandOptions): void {
+/** Throws a {@link UsageError} for options that do not go together. */
+export function checkCombination(program: string | undefined, options: ImageRunOptions & ModeOptions): void {
   if (options.threads === true && options.clock === "instructions") {
     throw new UsageError("--threads lets processors run at once, which --clock instructions cannot repeat");
   }

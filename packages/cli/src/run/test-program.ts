@@ -7,6 +7,7 @@ import { buildMachine } from "../machine/machine.ts";
 import { Supervisor } from "../machine/run-machine.ts";
 import { statsText } from "../machine/stats.ts";
 import { openSight } from "../sight/sight.ts";
+import { givenTranslations } from "../translate/translations-file.ts";
 import { imageErrors } from "./image-errors.ts";
 import type { RunCommandOptions } from "./options.ts";
 
@@ -35,6 +36,7 @@ export async function runTestProgram(path: string, options: RunCommandOptions): 
   const building = buildMachine({
     ...{ firmware, memory, harts, threads, clock, rngSeed },
     translationThreshold: options.translateAfter,
+    translations: await givenTranslations(options.translations),
     onReset: "return",
     htif: {
       tohost: symbols.tohost,

@@ -117,3 +117,40 @@ export function crashingGuest(): Uint8Array {
     .word 0
   `);
 }
+
+const FUNCTIONS = 40;
+
+/** Calls functions by turns, each a thousand times, says "done" and switches itself off, or stays if `end` is "stay". */
+export function busyGuest(end: "off" | "stay" = "off"): Uint8Array {
+  const indices = Array.from({ length: FUNCTIONS }, (_, index) => index);
+  return image(`
+    li s1, 1000
+    la s3, table
+  round:
+    mv s4, s3
+    li s2, ${FUNCTIONS}
+  next:
+    lwu t0, 0(s4)
+    add t0, t0, s3
+    jalr t0
+    addi s4, s4, 4
+    addi s2, s2, -1
+    bnez s2, next
+    addi s1, s1, -1
+    bnez s1, round
+    la a0, done
+  say:
+    lbu t0, 0(a0)
+    beqz t0, ${end}
+    sb t0, 0(s0)
+    addi a0, a0, 1
+    j say
+  stay: wfi
+    j stay
+    ${SHUT_DOWN}
+    .balign 4
+  table: ${indices.map((index) => `.word f${index} - table`).join("; ")}
+    ${indices.map((index) => `f${index}: xori s5, s5, ${index + 1}\n ${"slli s6, s5, 3\n add s5, s5, s6\n".repeat(20)} ret`).join("\n")}
+  done: .asciz "done\\r\\n"
+  `);
+}
