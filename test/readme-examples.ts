@@ -43,6 +43,25 @@ export const examples: readonly ReadmeExample[] = [
     inputs: "const clock = { frequency: 10_000_000, now: () => 0 };",
   },
   {
+    // A program that calls a function in a loop, for as long as it takes to be worth translating.
+    readme: "packages/cpu/README.md",
+    block: 2,
+    from: "cpu",
+    inputs: `
+      import { assemble } from "@isomorph/cpu/asm";
+      import type { Processor } from "@isomorph/cpu";
+      const bus = { covers: () => false, read: () => 0, write() {}, read64: () => 0n, write64() {} };
+      const clock = { frequency: 10_000_000, now: () => 0 };
+      const ram = { memoryBase: 0x8000_0000, memorySize: 1 << 20 };
+      const environment = { ...ram, harts: 1, bus, clock, firmware: "guest", log() {} } as const;
+      const { bytes } = assemble("li s0, 20000; 1: jal f; addi s0, s0, -1; bnez s0, 1b; 2: wfi; j 2b; f: addi a0, a0, 1; ret");
+      const run = (processor: Processor): void => {
+        processor.memory.view(ram.memoryBase, bytes.length).set(bytes);
+        processor.memory.markDirty(ram.memoryBase, bytes.length);
+        while (processor.harts[0]?.run(100) !== "wait");
+      };`,
+  },
+  {
     // A machine around the devices: a slot as a machine gives it, and a disk that reads as zeroes.
     readme: "packages/io/README.md",
     from: "io",

@@ -1,9 +1,19 @@
 /** `isomorph translate`, and `isomorph run --translations` with what it has written. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ConsoleWatch } from "../src/machine/console-watch.ts";
 import { type Ended, isomorph, scratch } from "./support/command.ts";
+import { BUILD_SECONDS, debianGuest } from "./support/debian.ts";
 import { busyGuest, echoGuest } from "./support/guests.ts";
 import { testElf } from "./support/test-elf.ts";
 
@@ -93,6 +103,33 @@ describe("what a machine has learned", () => {
       expect(ended.code).toBe(0);
     }
   });
+});
+
+describe("isomorph start", () => {
+  test(
+    "keeps what it has learned in the cache, and does without where that is damaged",
+    async () => {
+      const guest = await debianGuest();
+      const cache = file("cache");
+      mkdirSync(join(cache, "isomorph"), { recursive: true });
+      const guests = dirname(dirname(dirname(guest.kernel)));
+      symlinkSync(guests, join(cache, "isomorph", basename(guests)));
+      const kept = join(cache, "isomorph", "translations");
+      const start = async (): Promise<number> => {
+        const ended = await isomorph(
+          ["start", "--ephemeral", "--exec", "echo up", "--counters", file("start.json")],
+          { env: { ...env, XDG_CACHE_HOME: cache }, seconds: 100 },
+        );
+        expect([ended.code, ended.stdout.toString()]).toEqual([0, "up\n"]);
+        return JSON.parse(readFileSync(file("start.json"), "utf8"))["cpu.instructionsInterpreted"];
+      };
+      writeFileSync(kept, "damaged");
+      const first = await start();
+      expect(statSync(kept).size).toBeGreaterThan(2000);
+      expect(await start()).toBeLessThan(0.8 * first);
+    },
+    BUILD_SECONDS * 1000,
+  );
 });
 
 describe("the console", () => {

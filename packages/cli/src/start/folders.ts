@@ -12,6 +12,11 @@ export function cacheFolder(): string {
   return join(baseFolder("XDG_CACHE_HOME", ".cache"), "isomorph");
 }
 
+/** What code of guests was worth translating so far. */
+export function translationsCache(): string {
+  return join(cacheFolder(), "translations");
+}
+
 /** Where the persistent guest of `isomorph start` lives. */
 export function dataFolder(): string {
   return join(baseFolder("XDG_DATA_HOME", ".local", "share"), "isomorph", "debian");

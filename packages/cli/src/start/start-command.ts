@@ -6,7 +6,8 @@ import { openImage, readImage } from "../machine/files.ts";
 import { runSession, type SessionMode } from "../machine/session.ts";
 import { openSight, type SightOptions } from "../sight/sight.ts";
 import { keyName } from "../terminal/escape-keys.ts";
-import { cacheFolder, dataFolder } from "./folders.ts";
+import { cachedTranslations, TranslationsCache } from "../translate/translations-file.ts";
+import { cacheFolder, dataFolder, translationsCache } from "./folders.ts";
 import { provideGuest } from "./guest-files.ts";
 import { type OpenGuest, openEphemeralGuest, openPersistentGuest } from "./store.ts";
 
@@ -66,8 +67,10 @@ export async function startCommand(options: StartOptions): Promise<number> {
     await guest.disk.close();
     throw error;
   }
+  const translations = await cachedTranslations(translationsCache());
   const exitCode = await runSession({
     machine: {
+      translations,
       kernel,
       initrd,
       memory,
@@ -82,7 +85,7 @@ export async function startCommand(options: StartOptions): Promise<number> {
     timeout: options.timeout,
     verbose,
     stats: options.stats ?? false,
-    sight,
+    sight: new TranslationsCache(translationsCache(), sight),
     progress,
     onup: (seconds) => {
       const up = `${GUEST} is up after ${seconds.toFixed(1)} s (Linux ${guest.version})`;

@@ -26,6 +26,15 @@ async function readTranslations(path: string, option: string): Promise<Uint8Arra
   return bytes;
 }
 
+/**
+ * What a cache holds of translations: no bytes where it has none that can be used. Nothing in a cache is a loss.
+ *
+ * @param path - A file in the cache.
+ */
+export async function cachedTranslations(path: string): Promise<Uint8Array> {
+  return readTranslations(path, "the cache's").catch(() => new Uint8Array());
+}
+
 /** Opens a file for translations before the machine runs. @returns what is in it: no bytes where it is new. */
 export async function openTranslations(path: string, option: string): Promise<Uint8Array> {
   try {
@@ -65,17 +74,45 @@ export class TranslationsKeeper implements Sight {
   async end(vm: Vm): Promise<void> {
     await this.#inner?.end(vm);
     const bytes = vm.translations();
-    // A reader never finds half of it.
-    const draft = `${this.#path}.${process.pid}`;
     try {
-      await writeFile(draft, bytes);
-      await rename(draft, this.#path);
+      await replaceFile(this.#path, bytes);
     } catch (error) {
-      await rm(draft, { force: true });
       throw new CommandError(`${this.#option} ${this.#path}: ${hostReason(error)}`, { cause: error });
     }
     const before = this.#before.length;
     const what = before === 0 ? "written" : `now, ${before} before`;
     this.#progress.say(`${this.#path}: ${bytes.length} bytes ${what}`);
+  }
+}
+
+/** Writes the machine's translations to a cache at its end, where that can be done; lets another sight go first. */
+export class TranslationsCache implements Sight {
+  readonly #path: string;
+  readonly #inner: Sight | undefined;
+
+  constructor(path: string, inner: Sight | undefined) {
+    this.#path = path;
+    this.#inner = inner;
+  }
+
+  begin(vm: Vm): void {
+    this.#inner?.begin(vm);
+  }
+
+  async end(vm: Vm): Promise<void> {
+    await this.#inner?.end(vm);
+    await replaceFile(this.#path, vm.translations()).catch(() => undefined);
+  }
+}
+
+/** Replaces a file: whoever reads it never finds half of it. */
+async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+  const draft = `${path}.${process.pid}`;
+  try {
+    await writeFile(draft, bytes);
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
   }
 }

@@ -164,14 +164,12 @@ export class CodeMapView {
     return at !== undefined && (this.#entries[at >>> 1] as number) > 0;
   }
 
-  /** Counts on to `count`, which is below zero, where less was counted so far; whether it did. */
-  countTo(host: number, count: number): boolean {
+  /** Counts on to `count`, which is below zero, where nothing is translated and less was counted so far. */
+  countTo(host: number, count: number): void {
     const at = this.entryAddress(host);
-    if (at === undefined || count >= 0) return false;
+    if (at === undefined) return;
     const value = this.#entries[at >>> 1] as number;
-    if (value > 0 || value <= count) return false;
-    this.#entries[at >>> 1] = count;
-    return true;
+    if (value <= 0 && value > count) this.#entries[at >>> 1] = count;
   }
 
   /** Takes back the count of crossings from a region into others; whether it was at its limit. */

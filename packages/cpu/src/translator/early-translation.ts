@@ -1,5 +1,5 @@
 import { type CodeMap, type CodeMapView, isTranslatedIn } from "./code-map.ts";
-import { KnownCode, RegionKind } from "./known-code.ts";
+import { KnownCode } from "./known-code.ts";
 import { contentsOf } from "./page-contents.ts";
 import { TranslationLog } from "./translation-log.ts";
 
@@ -26,8 +26,6 @@ export class EarlyTranslation {
   readonly #options: EarlyTranslationOptions;
   readonly #map: CodeMapView;
   readonly #words: Uint32Array;
-  readonly #whole: Set<number>;
-  readonly #patient: Set<number>;
   readonly #log: TranslationLog;
   /** What is in the log. */
   readonly #noted = new KnownCode();
@@ -38,22 +36,10 @@ export class EarlyTranslation {
   /** Pages that had translations and were written. */
   readonly #written = new Set<number>();
 
-  /**
-   * @param whole - Host addresses of regions that are to be whole: known ones are added.
-   * @param patient - The same for patient ones.
-   */
-  constructor(
-    options: EarlyTranslationOptions,
-    map: CodeMapView,
-    buffer: ArrayBufferLike,
-    whole: Set<number>,
-    patient: Set<number>,
-  ) {
+  constructor(options: EarlyTranslationOptions, map: CodeMapView, buffer: ArrayBufferLike) {
     this.#options = options;
     this.#map = map;
     this.#words = new Uint32Array(buffer);
-    this.#whole = whole;
-    this.#patient = patient;
     this.#log = new TranslationLog(options.log);
   }
 
@@ -72,12 +58,17 @@ export class EarlyTranslation {
     const entries = this.#options.known.entriesOf(contents);
     if (entries === undefined) return;
     const count = REACHES - this.#options.translationThreshold;
-    for (const [offset, kinds] of entries) {
-      const at = ((page << PAGE_BITS) | offset) >>> 0;
-      if (!this.#map.countTo(at, count)) continue;
-      if (kinds & RegionKind.WHOLE) this.#whole.add(at);
-      if (kinds & RegionKind.PATIENT) this.#patient.add(at);
+    if (count >= 0) return;
+    for (const offset of entries.keys()) {
+      this.#map.countTo(((page << PAGE_BITS) | offset) >>> 0, count);
     }
+  }
+
+  /** Bits of `RegionKind` for what begins at a host address, as far as is known. */
+  kindsOf(entry: number): number {
+    const page = entry >>> PAGE_BITS;
+    const contents = this.#changed.get(page) ?? this.#first.get(page);
+    return contents === undefined ? 0 : (this.#options.known.entriesOf(contents)?.get(entry & OFFSET) ?? 0);
   }
 
   /** Translations of a page were dropped because it was written. */
@@ -93,12 +84,10 @@ export class EarlyTranslation {
     this.#written.clear();
   }
 
-  /** A region was translated. */
-  note(entry: number): void {
+  /** A region was translated, of those kinds. */
+  note(entry: number, kinds: number): void {
     const page = entry >>> PAGE_BITS;
     if (!this.#first.has(page)) this.see(entry);
-    const whole = this.#whole.has(entry) ? RegionKind.WHOLE : 0;
-    const kinds = whole | (this.#patient.has(entry) ? RegionKind.PATIENT : 0);
     for (const contents of [this.#first.get(page), this.#changed.get(page)]) {
       if (contents !== undefined && this.#noted.add(contents, entry & OFFSET, kinds)) {
         this.#log.append({ entry, contents, kinds });

@@ -17,6 +17,7 @@ import { type CodePages, flatCodePages, localCodePages } from "./code-pages.ts";
 import { DataPages } from "./data-pages.ts";
 import { EarlyTranslation, type EarlyTranslationOptions } from "./early-translation.ts";
 import { emitRegion } from "./emit-region.ts";
+import { RegionKind } from "./known-code.ts";
 import { type CodeReader, codeReader, discoverRegion, type Region } from "./region.ts";
 import type { CsrAccessFunctions, RegionFunctions } from "./region-functions.ts";
 
@@ -102,7 +103,7 @@ export class Translator {
     const { buffer } = options.memory.memory;
     this.#map = new CodeMapView(options.codeMap, options.harts, buffer, (host) => this.see(host));
     const { early } = options;
-    this.#early = early && new EarlyTranslation(early, this.#map, buffer, this.#whole, this.#patient);
+    this.#early = early && new EarlyTranslation(early, this.#map, buffer);
     const reader = codeReader(
       new DataView(buffer),
       options.expansionTable,
@@ -200,9 +201,20 @@ export class Translator {
       }
       const following = this.#space.flat === undefined ? next : this.#followingPage(entry);
       const second = following === undefined || this.#isData(following >>> 12) ? undefined : following;
+      const kinds = this.#early?.kindsOf(entry) ?? 0;
+      if (kinds & RegionKind.WHOLE) this.#whole.add(entry);
+      if (kinds & RegionKind.PATIENT) this.#patient.add(entry);
       const region = discoverRegion(this.#reader, entry, second, this.#whole.has(entry));
-      if (region === undefined || !this.#map.ensureTable(entry)) continue;
-      if (region.pages.second !== undefined && !this.#map.ensureTable(region.pages.second)) continue;
+      const { second: last } = region?.pages ?? {};
+      if (
+        region === undefined ||
+        !this.#map.ensureTable(entry) ||
+        (last !== undefined && !this.#map.ensureTable(last))
+      ) {
+        this.#whole.delete(entry);
+        this.#patient.delete(entry);
+        continue;
+      }
       regions.push({ entry, region });
       this.#batch.add(entry);
     }
@@ -297,7 +309,9 @@ export class Translator {
     this.#counters.instructionsTranslated += translation.instructions;
     this.#counters.regionsTranslated++;
     this.#counters.regions++;
-    this.#early?.note(translation.entry);
+    const whole = this.#whole.has(translation.entry) ? RegionKind.WHOLE : 0;
+    const patient = this.#patient.has(translation.entry) ? RegionKind.PATIENT : 0;
+    this.#early?.note(translation.entry, whole | patient);
     this.#publish(translation);
   }
 
