@@ -42,6 +42,9 @@ export class Var<T extends ValueType = ValueType> {
   }
 }
 
+/** Which way a condition goes, for the engine's layout of code and choice of registers. */
+export type Hint = "likely" | "unlikely";
+
 const TYPES = ["i32", "i64", "f32", "f64"] as const;
 
 /**
@@ -51,6 +54,8 @@ const TYPES = ["i32", "i64", "f32", "f64"] as const;
 export class Code {
   /** Instructions so far. */
   readonly sink: ByteSink = new ByteSink();
+  /** Hints so far: for each its place in {@link sink}, and 1 where the condition is likely to hold, else 0. */
+  readonly #hints: number[] = [];
   readonly i32: Integer32Ops = new Integer32Ops(this.sink);
   readonly i64: Integer64Ops = new Integer64Ops(this.sink);
   readonly f32: Float32Ops = new Float32Ops(this.sink);
@@ -69,6 +74,7 @@ export class Code {
   /** Starts a new function with these parameters and forgets the old one. Returns the parameters. */
   start<const P extends readonly ValueType[]>(params: P): { readonly [K in keyof P]: Var<P[K]> } {
     this.sink.clear();
+    this.#hints.length = 0;
     this.#depth = 0;
     this.#localTypes = [...params];
     this.#paramCount = params.length;
@@ -78,8 +84,11 @@ export class Code {
     return params.map((type, index) => new Var(this, index, type)) as { readonly [K in keyof P]: Var<P[K]> };
   }
 
-  /** Appends the finished function (locals, instructions, end) to a code section. */
-  finish(section: ByteSink): void {
+  /**
+   * Appends the finished function (locals, instructions, end) to a code section, and its hints, if it has any, to what comes
+   * after a function's index in a section of hints.
+   */
+  finish(section: ByteSink, hints: ByteSink): void {
     this.sink.u8(0x0b);
     const header = this.#header;
     const types = this.#localTypes;
@@ -99,6 +108,13 @@ export class Code {
     section.u32(header.length + this.sink.length);
     section.append(header.bytes, header.length);
     section.append(this.sink.bytes, this.sink.length);
+    if (this.#hints.length === 0) return;
+    hints.u32(this.#hints.length / 2);
+    for (let index = 0; index < this.#hints.length; index += 2) {
+      hints.u32(header.length + (this.#hints[index] as number));
+      hints.u32(1);
+      hints.u8(this.#hints[index + 1] as number);
+    }
   }
 
   // Variables.
@@ -164,7 +180,8 @@ export class Code {
     return this.#open(0x03, result);
   }
   /** Opens an if on the condition on the stack. */
-  beginIf(_condition: I32, result?: ValueType): Label {
+  beginIf(_condition: I32, result?: ValueType, hint?: Hint): Label {
+    this.#hint(hint);
     return this.#open(0x04, result);
   }
   else(): void {
@@ -181,6 +198,10 @@ export class Code {
     return this.#depth++ as Label;
   }
 
+  #hint(hint: Hint | undefined): void {
+    if (hint !== undefined) this.#hints.push(this.sink.length, hint === "likely" ? 1 : 0);
+  }
+
   block(body: (label: Label) => void): void {
     body(this.beginBlock());
     this.end();
@@ -189,8 +210,8 @@ export class Code {
     body(this.beginLoop());
     this.end();
   }
-  if(condition: I32, then: () => void, otherwise?: () => void): void {
-    this.beginIf(condition);
+  if(condition: I32, then: () => void, otherwise?: () => void, hint?: Hint): void {
+    this.beginIf(condition, undefined, hint);
     then();
     if (otherwise !== undefined) {
       this.else();
@@ -204,8 +225,9 @@ export class Code {
     condition: I32,
     then: () => Value<T>,
     otherwise: () => Value<T>,
+    hint?: Hint,
   ): Value<T> {
-    this.beginIf(condition, type);
+    this.beginIf(condition, type, hint);
     then();
     this.else();
     otherwise();
@@ -222,7 +244,8 @@ export class Code {
     this.sink.u8(0x0c);
     this.sink.u32(this.#depth - 1 - label);
   }
-  brIf(label: Label, _condition: I32): void {
+  brIf(label: Label, _condition: I32, hint?: Hint): void {
+    this.#hint(hint);
     this.sink.u8(0x0d);
     this.sink.u32(this.#depth - 1 - label);
   }

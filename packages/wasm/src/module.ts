@@ -23,6 +23,16 @@ export type Body<P extends readonly ValueType[], R extends ValueType | undefined
   params: { readonly [K in keyof P]: Var<P[K]> },
 ) => Result<R>;
 
+/** A function of the module. */
+interface Declared {
+  readonly typeIndex: number;
+  readonly name: string;
+  body: Uint8Array | undefined;
+  hints: ByteSink;
+}
+
+const NO_HINTS = new ByteSink(0);
+
 /**
  * Assembles a WebAssembly module (core specification 2.0, section 5.5). Imports come first, then functions in the
  * order in which they are declared; bodies may follow in any order, once each.
@@ -34,7 +44,7 @@ export class ModuleBuilder {
   readonly #imports = new ByteSink();
   #importCount = 0;
   #importedFunctions = 0;
-  readonly #declared: { typeIndex: number; body: Uint8Array | undefined; name: string }[] = [];
+  readonly #declared: Declared[] = [];
   readonly #exports = new ByteSink();
   #exportCount = 0;
   readonly #elements: { offset: number; functions: readonly FunctionRef[] }[] = [];
@@ -103,7 +113,7 @@ export class ModuleBuilder {
     result?: R,
   ): FunctionRef<P, R> {
     const { typeIndex } = this.signature(params, result as R);
-    this.#declared.push({ typeIndex, body: undefined, name });
+    this.#declared.push({ typeIndex, body: undefined, hints: NO_HINTS, name });
     return { index: this.#importedFunctions + this.#declared.length - 1, params, result: result as R };
   }
 
@@ -135,13 +145,15 @@ export class ModuleBuilder {
 
   #finish(index: number, code: Code): void {
     const section = new ByteSink(code.sink.length + 64);
-    code.finish(section);
+    const hints = new ByteSink(0);
+    code.finish(section, hints);
     const entry = this.#declaredAt(index);
     if (entry.body !== undefined) throw new TypeError(`function ${entry.name} is defined twice`);
     entry.body = section.bytes.subarray(0, section.length);
+    entry.hints = hints;
   }
 
-  #declaredAt(index: number): { typeIndex: number; body: Uint8Array | undefined; name: string } {
+  #declaredAt(index: number): Declared {
     const entry = this.#declared[index - this.#importedFunctions];
     if (entry === undefined) throw new RangeError(`no declared function has index ${index}`);
     return entry;
@@ -191,7 +203,23 @@ export class ModuleBuilder {
       for (const member of members) elements.u32(member.index);
     }
     section(9, this.#elements.length, elements);
+    this.#hintSection(out);
     section(10, this.#declared.length, bodies);
     return out.toBytes();
+  }
+
+  /** Branch hints (WebAssembly 3.0, code metadata): a custom section in front of the code, which engines may ignore. */
+  #hintSection(out: ByteSink): void {
+    const body = new ByteSink();
+    body.name("metadata.code.branch_hint");
+    body.u32(this.#declared.filter(({ hints }) => hints.length > 0).length);
+    this.#declared.forEach(({ hints }, index) => {
+      if (hints.length === 0) return;
+      body.u32(this.#importedFunctions + index);
+      body.append(hints.bytes, hints.length);
+    });
+    if (!this.#declared.some(({ hints }) => hints.length > 0)) return;
+    out.u8(0);
+    out.sized(body);
   }
 }

@@ -1,7 +1,7 @@
 import { FIELDS } from "../isa/fields.ts";
 import { Opcode } from "../isa/instruction.ts";
 import type { AccessSize } from "../isa/semantics.ts";
-import type { DecodedInstruction } from "./region.ts";
+import type { DecodedInstruction } from "./code-reader.ts";
 
 /** Accesses of a segment at known distances from one another, which one check of the TLB can allow together. */
 export interface AccessGroup {
@@ -14,6 +14,8 @@ export interface AccessGroup {
   readonly alignment: AccessSize;
   /** Whether there are stores among them. */
   readonly writes: boolean;
+  /** Index of one of the instructions, a store if there are any. */
+  readonly member: number;
 }
 
 /** Where an access in a group finds its operand: which group, and the distance from its first byte. */
@@ -185,13 +187,15 @@ function segmentOf(start: number, end: number, accesses: readonly Access[]): Seg
     const lowest = floor(first - phase, alignment) + phase;
     let highest = lowest;
     let writes = false;
+    let member = (near[0] as Access).index;
     for (const { index, offset, size, isStore } of near) {
       highest = Math.max(highest, floor(offset + size - 1 - phase, alignment) + phase);
+      if (isStore && !writes) member = index;
       writes ||= isStore;
       grouped.set(index, { group: groups.length, offset: offset - lowest });
     }
     const from = lowest - (placesAtStart.offset[register] as number);
-    groups.push({ register, from, reach: highest - lowest, alignment, writes });
+    groups.push({ register, from, reach: highest - lowest, alignment, writes, member });
   }
   return { start, end, groups, grouped };
 }

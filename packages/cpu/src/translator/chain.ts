@@ -105,11 +105,16 @@ export function defineChain(
           // Page 0 of the memory is empty: where there is no table, there is no translation.
           const table = i32.load(i32.and(i32.shrU(offset.get(), 10), -4), codeMap.directory);
           const index = code.let32(i32.load16S(entryOf(code, table, offset.get())));
-          code.if(i32.gtS(index.get(), 0), () => {
-            const from = [state.get(), i64.const(space.base - space.ramOffset)] as const;
-            const args = [...from, remaining.get(), returnTo.get(), depth.get()] as const;
-            code.returnCallIndirect(signature, args, index.get());
-          });
+          code.if(
+            i32.gtS(index.get(), 0),
+            () => {
+              const from = [state.get(), i64.const(space.base - space.ramOffset)] as const;
+              const args = [...from, remaining.get(), returnTo.get(), depth.get()] as const;
+              code.returnCallIndirect(signature, args, index.get());
+            },
+            undefined,
+            "likely",
+          );
         });
       } else if (supportsTailCalls()) {
         const entry = fetchTlbEntry(code, state, pc);
@@ -117,12 +122,17 @@ export function defineChain(
           // Page 0 of the memory is empty: where no table is known, there is no translation.
           const table = i32.load(entry.at.get(), FetchTlb.START + FetchTlb.EXTRA);
           const index = code.let32(i32.load16S(entryOf(code, table, i32.wrapI64(pc.get()))));
-          code.if(i32.gtS(index.get(), 0), () => {
-            const host = code.let32(fetchTlbHost(code, entry, pc));
-            const from = [state.get(), i64.sub(pc.get(), i64.extendI32U(host.get()))] as const;
-            const args = [...from, remaining.get(), returnTo.get(), depth.get()] as const;
-            code.returnCallIndirect(signature, args, index.get());
-          });
+          code.if(
+            i32.gtS(index.get(), 0),
+            () => {
+              const host = code.let32(fetchTlbHost(code, entry, pc));
+              const from = [state.get(), i64.sub(pc.get(), i64.extendI32U(host.get()))] as const;
+              const args = [...from, remaining.get(), returnTo.get(), depth.get()] as const;
+              code.returnCallIndirect(signature, args, index.get());
+            },
+            undefined,
+            "likely",
+          );
         });
       }
       i64.store(state.get(), pc.get(), State.PC);

@@ -20,6 +20,11 @@ export interface CodeMap {
   readonly blame: number;
   /** The same for crossings from one region into another that might be one. */
   readonly seams: number;
+  /**
+   * Counts by some bits of a host address (4 bytes each): how often regions called from there what they might have a copy
+   * of, and how often their indirect jumps led there.
+   */
+  readonly ways: number;
   /** The tables: host addresses of the first and after the last. */
   readonly start: number;
   readonly end: number;
@@ -29,6 +34,7 @@ const PAGE_BITS = 12;
 /** Bytes of a table. */
 const TABLE_SIZE = 4096;
 const BLAME_ENTRIES = 4096;
+const WAYS = 4096;
 const LEAST_TABLES = 256;
 const MOST_TABLES = 16384;
 
@@ -36,6 +42,10 @@ const MOST_TABLES = 16384;
 export const PATIENCE_LIMIT = 256;
 /** Crossings from a region into others after which they are made one. */
 export const SEAM_LIMIT = 4096;
+/** Calls from one place after which the callee is copied, if it can be: a copy is compiled and optimised anew. */
+export const CALL_LIMIT = 262_144;
+/** Indirect jumps to one place after which a region gets what its indirect jumps lead to. */
+export const DISPATCH_LIMIT = 4096;
 
 /** Highest index of a translation and highest count in an entry. */
 export const LARGEST_ENTRY = 32767;
@@ -55,10 +65,11 @@ function layOut(at: number, ramSize: number): Omit<CodeMap, "ramOffset"> {
   // The directory is addressed by host address, from a place in front of it that must not be below zero.
   const blame = at + 8;
   const seams = blame + BLAME_ENTRIES * 2;
-  const directory = seams + BLAME_ENTRIES * 2;
+  const ways = seams + BLAME_ENTRIES * 2;
+  const directory = ways + WAYS * 4;
   const tables = Math.min(Math.max(pages >>> 3, LEAST_TABLES), MOST_TABLES);
   const start = Math.ceil((directory + pages * 4) / TABLE_SIZE) * TABLE_SIZE;
-  return { next: at, blame, seams, directory, pages, start, end: start + tables * TABLE_SIZE };
+  return { next: at, blame, seams, ways, directory, pages, start, end: start + tables * TABLE_SIZE };
 }
 
 /** The host address of the page's table, 0 where there is none. */
@@ -84,6 +95,15 @@ export function blameOf(code: Code, map: CodeMap, region: Var<"i32">): I32 {
 export function countsOf(map: CodeMap, region: number): { readonly blame: number; readonly seams: number } {
   const offset = region & ((BLAME_ENTRIES - 1) * 2);
   return { blame: map.blame + offset, seams: map.seams + offset };
+}
+
+/** Counts a way that a region goes, and pushes how often it went there: a call at a host address, or an indirect jump to it. */
+export function countWay(code: Code, map: CodeMap, host: I32): I32 {
+  const { i32 } = code;
+  const at = code.let32(i32.and(i32.shl(host, 1), (WAYS - 1) * 4));
+  const times = code.let32(i32.add(i32.load(at.get(), map.ways), 1));
+  i32.store(at.get(), times.get(), map.ways);
+  return times.get();
 }
 
 /** `(host) → table`: the table of a page, made if there is none; 0 when there is no room for it. */
@@ -170,6 +190,17 @@ export class CodeMapView {
     if (at === undefined) return;
     const value = this.#entries[at >>> 1] as number;
     if (value <= 0 && value > count) this.#entries[at >>> 1] = count;
+  }
+
+  /** How often regions counted a way by {@link countWay}; about, as ways share counts. */
+  waysBy(host: number): number {
+    return this.#words[(this.#map.ways >>> 2) + ((host >>> 1) & (WAYS - 1))] as number;
+  }
+
+  /** Whether something is known of a host address: it was reached, or is translated. */
+  isKnown(host: number): boolean {
+    const at = this.entryAddress(host);
+    return at !== undefined && this.#entries[at >>> 1] !== 0;
   }
 
   /** Takes back the count of crossings from a region into others; whether it was at its limit. */

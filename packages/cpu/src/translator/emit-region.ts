@@ -4,17 +4,18 @@ import { fetchTlbEntry, fetchTlbHit, fetchTlbHost, type HartBlock } from "../cor
 import { State } from "../state.ts";
 import { Mailbox } from "../threads/layout.ts";
 import { FROM_INTERPRETER, REGION_PARAMS, Unwind } from "./chain.ts";
-import { PATIENCE_LIMIT, SEAM_LIMIT } from "./code-map.ts";
+import { CALL_LIMIT, countsOf, countWay, DISPATCH_LIMIT, PATIENCE_LIMIT, SEAM_LIMIT } from "./code-map.ts";
+import { hostOf, PAGE_SIZE, type Pages } from "./code-reader.ts";
+import { siteOf as callSite } from "./copy-callees.ts";
 import { EXIT_OFFSET_BITS, exitSite as siteOf } from "./exit-site.ts";
 import { FloatRegisters } from "./float-registers.ts";
 import { longestWays } from "./longest-ways.ts";
-import { type Block, hostOf, type Pages, type Region } from "./region.ts";
+import { PageCache } from "./page-cache.ts";
+import { addressOf, type Block, DISPATCH, endOf, placeOf, type Region, startOf } from "./region.ts";
 import { guestAddress, type RegionFunctions, type RegionVars } from "./region-functions.ts";
 import { type RegisterFlow, registerFlow } from "./registers.ts";
 import { TranslatorSemantics } from "./semantics.ts";
-import { headersOf, type Item, structure, successorsOf } from "./structure.ts";
-
-const PAGE_SIZE = 4096;
+import { blocksOf, headersOf, type Item, structure, successorsOf } from "./structure.ts";
 
 /**
  * Emits the function of a region. Guest registers are variables: loaded when a block that needs them is entered from
@@ -65,36 +66,45 @@ class RegionEmitter {
   readonly #page: number;
   readonly #pages: Pages;
   readonly #seams: ReadonlySet<number>;
+  readonly #isWhole: boolean;
   /** 1 when the guest's next page is known to be the region's second one. */
   readonly #secondIsSure: Var<"i32">;
   readonly #functions: RegionFunctions;
   readonly #registers: RegisterFlow;
+  readonly #successors: readonly (readonly number[])[];
+  readonly #cache: PageCache;
   /** For each block, the most instructions from its start to the next check of the budget. */
   readonly #longest: readonly number[];
-  /** Where a branch to a block goes, while one is possible. */
+  /** Where a branch to a block goes, while one is possible, by place. */
   readonly #targets = new Map<number, Label>();
   #semantics: TranslatorSemantics | undefined;
   #bail: Label | undefined;
   #block = 0;
+  /** Where the region's indirect jumps lead. */
+  readonly #dispatchedPc: Var<"i64">;
 
   constructor(code: Code, region: Region, vars: RegionVars, functions: RegionFunctions) {
     this.#code = code;
     const { blocks, items } = structure(region.blocks);
     this.#seams = region.seams;
+    this.#isWhole = region.isWhole;
     this.#blocks = blocks;
     this.#items = items;
-    blocks.forEach(({ start }, index) => {
-      this.#indexOf.set(start, index);
+    blocks.forEach((block, index) => {
+      this.#indexOf.set(startOf(block), index);
     });
     this.#pages = region.pages;
     this.#page = region.pages.first;
     this.#secondIsSure = code.var("i32");
+    this.#dispatchedPc = code.var("i64");
     this.#vars = vars;
     this.#functions = functions;
     const successors = successorsOf(blocks);
     this.#registers = registerFlow(blocks, blocks, successors);
     vars.float.follow(blocks, successors);
     this.#loopHeaders = headersOf(items);
+    this.#successors = successors;
+    this.#cache = new PageCache(code, vars.remaining);
     this.#longest = longestWays(blocks, successors, this.#loopHeaders);
   }
 
@@ -103,7 +113,7 @@ class RegionEmitter {
     const items = this.#items;
     if (items[0]?.kind !== "loop") this.#checkBudgetAtEntry();
     if (this.#needsSecond((this.#blocks[0] as Block).start)) {
-      code.if(this.#secondIsElsewhere(), () => this.#leaveAtEntry());
+      code.if(this.#secondIsElsewhere(), () => this.#leaveAtEntry(), undefined, "unlikely");
       this.#secondIsSure.set(code.i32.const(1));
     }
     this.#load(0);
@@ -123,6 +133,7 @@ class RegionEmitter {
           returnTo: (pc) => this.#return(pc),
         },
         isPatient,
+        this.#cache,
       );
       this.#sequence(items);
       code.unreachable();
@@ -191,7 +202,7 @@ class RegionEmitter {
 
   /** Leaves before anything is loaded if the budget may not last until the next check. */
   #checkBudgetAtEntry(): void {
-    this.#code.if(this.#mayNotLast(0), () => this.#leaveAtEntry());
+    this.#code.if(this.#mayNotLast(0), () => this.#leaveAtEntry(), undefined, "unlikely");
   }
 
   /** Leaves to the interpreter before anything was done. */
@@ -210,11 +221,16 @@ class RegionEmitter {
   #checkBudget(index: number): void {
     const code = this.#code;
     const { i32 } = code;
+    if ((this.#blocks[index] as Block).start === DISPATCH) {
+      this.#enter(index);
+      code.if(this.#mayNotLast(index), () => this.#gotoPc(this.#dispatchedPc), undefined, "unlikely");
+      return;
+    }
     const { exitSite, exitDirty } = this.#vars;
     exitSite.set(i32.const(siteOf(this.#page, (this.#blocks[index] as Block).start, 0)));
     exitDirty.set(i32.const(this.#registers.dirty[index] as number));
     this.#vars.float.prepareExitAt(index);
-    code.brIf(this.#bail as Label, this.#mayNotLast(index));
+    code.brIf(this.#bail as Label, this.#mayNotLast(index), "unlikely");
   }
 
   /**
@@ -229,7 +245,8 @@ class RegionEmitter {
     return i32.ltS(i32.sub(remaining.get(), longest), i32.load(state.get(), Mailbox.MAIL));
   }
 
-  #sequence(items: readonly Item[]): void {
+  /** @param isCached - Whether it is in a loop without calls. */
+  #sequence(items: readonly Item[], isCached = false): void {
     const code = this.#code;
     const starts = items.map((item) => this.#startOf(item));
     for (const start of starts.slice(1).reverse()) this.#targets.set(start, code.beginBlock());
@@ -241,31 +258,76 @@ class RegionEmitter {
       if (item.kind === "block") this.#emitBlock(item.block);
       else {
         const start = starts[index] as number;
+        if (!isCached) this.#forgetPages(item);
         this.#targets.set(start, code.beginLoop());
         this.#checkBudget(item.first);
-        this.#sequence(item.items);
+        this.#sequence(item.items, isCached || this.#isPure(item));
         this.#targets.delete(start);
         code.end();
       }
     });
   }
 
+  /** Whether nothing but instructions of a loop is executed while control is in it. */
+  #isPure(loop: Item): boolean {
+    return blocksOf([loop]).every((index) => {
+      const { isCall, instructions } = this.#blocks[index] as Block;
+      return !isCall && instructions.every(({ instruction }) => instruction.flow !== "system");
+    });
+  }
+
+  /** Before a loop that can know the pages of its accesses. */
+  #forgetPages(loop: Item): void {
+    if (!this.#isWhole || this.#functions.space.flat !== undefined || !this.#isPure(loop)) return;
+    this.#cache.forget(this.#cache.follow(this.#blocks, this.#successors, blocksOf([loop])));
+  }
+
   #startOf(item: Item): number {
-    return (this.#blocks[item.kind === "block" ? item.block : item.first] as Block).start;
+    return startOf(this.#blocks[item.kind === "block" ? item.block : item.first] as Block);
   }
 
   #emitBlock(index: number): void {
     const { i32 } = this.#code;
     const { remaining } = this.#vars;
     const block = this.#blocks[index] as Block;
-    this.#block = index;
+    this.#enter(index);
+    if (block.start === DISPATCH) {
+      this.#dispatch(block);
+      return;
+    }
     remaining.set(i32.sub(remaining.get(), block.instructions.length));
-    const semantics = this.#semantics as TranslatorSemantics;
-    this.#vars.float.enter(index);
-    semantics.emitBlock(block.instructions, this.#registers.dirty[index] as number);
+    (this.#semantics as TranslatorSemantics).emitBlock(block.instructions);
     if (!block.fallsThrough || block.isCall) return;
-    this.#enterSecond(block.end);
-    if (this.#blocks[index + 1]?.start !== block.end) this.#goOn(block.end);
+    this.#enterSecond(endOf(block));
+    const next = this.#blocks[index + 1];
+    if (next === undefined || startOf(next) !== endOf(block)) this.#goOn(endOf(block));
+  }
+
+  /** What is known of registers at the start of a block. */
+  #enter(index: number): void {
+    this.#block = index;
+    (this.#semantics as TranslatorSemantics).dirty = this.#registers.dirty[index] as number;
+    this.#vars.float.enter(index);
+    (this.#semantics as TranslatorSemantics).pages = this.#cache.pagesOf(index);
+  }
+
+  /** Goes on where an indirect jump leads, in the region if that is known. */
+  #dispatch({ targets }: Block): void {
+    const code = this.#code;
+    const { i32, i64 } = code;
+    if (targets.some((target) => this.#needsSecond(target)))
+      this.#ensureSecond(() => this.#gotoPc(this.#dispatchedPc));
+    const lowest = Math.min(...targets);
+    const highest = Math.max(...targets);
+    code.block((elsewhere) => {
+      const labels = new Array<Label>((highest - lowest) / 2 + 1).fill(elsewhere);
+      for (const target of targets) labels[(target - lowest) / 2] = this.#targets.get(target) ?? elsewhere;
+      const offset = code.let64(i64.sub(this.#dispatchedPc.get(), this.#guest(lowest)));
+      code.brIf(elsewhere, i64.geU(offset.get(), 2 * labels.length), "unlikely");
+      code.brTable(i32.shrU(i32.wrapI64(offset.get()), 1), labels, elsewhere);
+    });
+    this.#spill();
+    this.#leaveTo(this.#dispatchedPc);
   }
 
   /** Whether the page of an address is known where the current block is. */
@@ -275,19 +337,21 @@ class RegionEmitter {
     if (space.flat !== undefined) return entryAddress(target) !== undefined;
     const offset = target - this.#page;
     if (offset >= 0 && offset < PAGE_SIZE) return true;
-    const { start } = this.#blocks[this.#block] as Block;
-    return (
-      this.#pages.second !== undefined && this.#needsSecond(start) && offset >= 0 && offset < 2 * PAGE_SIZE
-    );
+    return this.#pages.second !== undefined && this.#isSecond && offset >= 0 && offset < 2 * PAGE_SIZE;
   }
 
-  /** Whether the block at an address is in the second page, or begins with an instruction that reaches into it. */
-  #needsSecond(start: number): boolean {
+  /** Whether the current block needs the second page, which is then known. */
+  get #isSecond(): boolean {
+    return this.#needsSecond(startOf(this.#blocks[this.#block] as Block));
+  }
+
+  /** Whether the block at a place is in the second page, or begins with an instruction that reaches into it. */
+  #needsSecond(place: number): boolean {
     if (this.#pages.second === undefined || this.#functions.space.flat !== undefined) return false;
-    const offset = start - this.#page;
+    const offset = addressOf(place) - this.#page;
     if (offset >= PAGE_SIZE) return offset < 2 * PAGE_SIZE;
     if (offset !== PAGE_SIZE - 2) return false;
-    const index = this.#indexOf.get(start);
+    const index = this.#indexOf.get(place);
     return index !== undefined && (this.#blocks[index] as Block).end > this.#page + PAGE_SIZE;
   }
 
@@ -303,19 +367,27 @@ class RegionEmitter {
     return i32.eqz(i32.and(isSecond, isHit.get()));
   }
 
-  /** Before control goes on at an address: makes sure of the second page if that is there. */
-  #enterSecond(target: number): void {
+  /** Before control goes on at a place: makes sure of the second page if that is there. */
+  #enterSecond(place: number): void {
+    if (!this.#indexOf.has(place) || !this.#needsSecond(place) || this.#isSecond) return;
+    this.#ensureSecond(() => this.#leaveByAddress(addressOf(place)));
+  }
+
+  /** Leaves if the guest's next page is not the region's second one. */
+  #ensureSecond(leave: () => void): void {
     const code = this.#code;
-    const { i32 } = code;
-    if (!this.#indexOf.has(target) || !this.#needsSecond(target)) return;
-    if (this.#needsSecond((this.#blocks[this.#block] as Block).start)) return;
-    code.if(i32.eqz(this.#secondIsSure.get()), () => {
-      code.if(
-        code.scope(() => this.#secondIsElsewhere()),
-        () => this.#leaveByAddress(target),
-      );
-      this.#secondIsSure.set(i32.const(1));
-    });
+    code.if(
+      code.i32.eqz(this.#secondIsSure.get()),
+      () => {
+        code.if(
+          code.scope(() => this.#secondIsElsewhere()),
+          leave,
+        );
+        this.#secondIsSure.set(code.i32.const(1));
+      },
+      undefined,
+      "unlikely",
+    );
   }
 
   /** Guest minus host address in the page of an address. */
@@ -349,23 +421,32 @@ class RegionEmitter {
   /** Goes on in a region that this one might go on in itself: asks for that when it happens often. */
   #countSeam(target: number): void {
     const code = this.#code;
-    const { i32, i64 } = code;
-    const { state, remaining, returnTo, depth } = this.#vars;
-    const entry = hostOf(this.#pages, (this.#blocks[0] as Block).start);
-    const { blame, seams } = this.#functions.counts(entry);
+    const { i32 } = code;
+    const { seams } = this.#counts;
     const times = code.let32(i32.add(i32.load16U(i32.const(0), seams), 1));
     code.if(
       i32.ltU(times.get(), SEAM_LIMIT),
       () => i32.store16(i32.const(0), times.get(), seams),
-      () => {
-        i32.store16(i32.const(0), SEAM_LIMIT, seams);
-        i32.store16(i32.const(0), PATIENCE_LIMIT, blame);
-        i64.store(state.get(), this.#guest(target), State.PC);
-        i32.store(state.get(), 0, State.FAULT);
-        i32.store(state.get(), entry, State.BAILED_REGION);
-        this.#functions.bail(code, [state.get(), remaining.get(), returnTo.get(), depth.get()]);
-      },
+      () => this.#askForWhole(this.#guest(target)),
     );
+  }
+
+  get #counts(): ReturnType<typeof countsOf> {
+    return countsOf(this.#functions.codeMap, hostOf(this.#pages, (this.#blocks[0] as Block).start));
+  }
+
+  /** Asks for a region that has in it what this one leaves for. Goes on at a guest address with all registers stored. */
+  #askForWhole(pc: I64): void {
+    const code = this.#code;
+    const { i32, i64 } = code;
+    const { state, remaining, returnTo, depth } = this.#vars;
+    const at = code.let64(pc);
+    i64.store(state.get(), at.get(), State.PC);
+    i32.store16(i32.const(0), SEAM_LIMIT, this.#counts.seams);
+    i32.store16(i32.const(0), PATIENCE_LIMIT, this.#counts.blame);
+    i32.store(state.get(), 0, State.FAULT);
+    i32.store(state.get(), hostOf(this.#pages, (this.#blocks[0] as Block).start), State.BAILED_REGION);
+    this.#functions.bail(code, [state.get(), remaining.get(), returnTo.get(), depth.get()]);
   }
 
   /** Goes on at a host address with all registers stored. */
@@ -375,16 +456,21 @@ class RegionEmitter {
     if (this.#isInPage(target)) {
       if (this.#functions.tailCalls) {
         const index = this.#translationOf(target);
-        code.if(code.i32.gtS(index.get(), 0), () => {
-          const from = [
-            state.get(),
-            this.#deltaOf(target),
-            remaining.get(),
-            returnTo.get(),
-            depth.get(),
-          ] as const;
-          code.returnCallIndirect(this.#functions.region, from, index.get());
-        });
+        code.if(
+          code.i32.gtS(index.get(), 0),
+          () => {
+            const from = [
+              state.get(),
+              this.#deltaOf(target),
+              remaining.get(),
+              returnTo.get(),
+              depth.get(),
+            ] as const;
+            code.returnCallIndirect(this.#functions.region, from, index.get());
+          },
+          undefined,
+          "likely",
+        );
       }
     }
     const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
@@ -392,27 +478,58 @@ class RegionEmitter {
   }
 
   #gotoPc(pc: Var<"i64">): void {
-    const { state, remaining, returnTo, depth } = this.#vars;
+    const [target] = (this.#blocks[this.#block] as Block).targets;
+    const label = target === DISPATCH ? this.#targets.get(DISPATCH) : undefined;
+    if (label !== undefined) {
+      this.#dispatchedPc.set(pc.get());
+      this.#code.br(label);
+      return;
+    }
     this.#spill();
+    this.#countDispatch(pc);
+    this.#leaveTo(pc);
+  }
+
+  /** Goes on at a guest address with all registers stored. */
+  #leaveTo(pc: Var<"i64">): void {
+    const { state, remaining, returnTo, depth } = this.#vars;
     const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
     this.#functions.chain(this.#code, [...from, pc.get()]);
   }
 
-  #goto(target: number): void {
-    this.#enterSecond(target);
-    this.#goOn(target);
+  /** An indirect jump in the page may be one to what the region might have in it. */
+  #countDispatch(pc: Var<"i64">): void {
+    const code = this.#code;
+    const { i32, i64 } = code;
+    const offset = code.let64(i64.sub(pc.get(), this.#guest(this.#page)));
+    code.if(i64.ltU(offset.get(), PAGE_SIZE), () => {
+      const host = i32.add(i32.wrapI64(offset.get()), this.#page);
+      const isDue = i32.eq(countWay(code, this.#functions.codeMap, host), DISPATCH_LIMIT);
+      code.if(isDue, () => this.#askForWhole(pc.get()), undefined, "unlikely");
+    });
   }
 
-  #goOn(target: number): void {
-    const label = this.#targets.get(target);
-    if (label === undefined) this.#leave(target);
+  #goto(target: number): void {
+    const place = this.#here(target);
+    this.#enterSecond(place);
+    this.#goOn(place);
+  }
+
+  /** The place of an address in the copy that the current block belongs to. */
+  #here(address: number): number {
+    return placeOf((this.#blocks[this.#block] as Block).copy, address);
+  }
+
+  #goOn(place: number): void {
+    const label = this.#targets.get(place);
+    if (label === undefined) this.#leave(addressOf(place));
     else this.#code.br(label);
   }
 
   #branchIf(condition: I32, target: number): void {
-    const label = this.#targets.get(target);
-    const isPlain =
-      !this.#needsSecond(target) || this.#needsSecond((this.#blocks[this.#block] as Block).start);
+    const place = this.#here(target);
+    const label = this.#targets.get(place);
+    const isPlain = !this.#needsSecond(place) || this.#isSecond;
     if (label !== undefined && isPlain) this.#code.brIf(label, condition);
     else this.#code.if(condition, () => this.#goto(target));
   }
@@ -421,8 +538,15 @@ class RegionEmitter {
     const code = this.#code;
     const { i32 } = code;
     const { state, remaining } = this.#vars;
+    const [callee] = (this.#blocks[this.#block] as Block).targets;
+    if (callee !== undefined) {
+      this.#enterSecond(callee);
+      this.#goOn(callee);
+      return;
+    }
     this.#spill();
-    code.if(i32.eqz(this.#callsLeft()), () => this.#chain(target));
+    this.#countCall(target);
+    code.if(i32.eqz(this.#callsLeft()), () => this.#chain(target), undefined, "unlikely");
     const anywhere = (): I32 => {
       const from = [state.get(), remaining.get(), this.#returnAddress(), this.#deeper()] as const;
       return code.call(this.#functions.call, ...from, this.#guest(target));
@@ -437,7 +561,17 @@ class RegionEmitter {
       const args = [...from, this.#returnAddress(), this.#deeper()] as const;
       return code.callIndirect(this.#functions.region, args, index.get());
     };
-    this.#afterCall(code.choose("i32", i32.gtS(index.get(), 0), here, anywhere));
+    this.#afterCall(code.choose("i32", i32.gtS(index.get(), 0), here, anywhere, "likely"));
+  }
+
+  /** A call to what the region might have a copy of. */
+  #countCall(target: number): void {
+    const code = this.#code;
+    const span = this.#pages.second === undefined ? PAGE_SIZE : 2 * PAGE_SIZE;
+    if (target < this.#page || target >= this.#page + span) return;
+    const site = callSite(this.#blocks[this.#block] as Block, this.#pages);
+    const isDue = code.i32.eq(countWay(code, this.#functions.codeMap, code.i32.const(site)), CALL_LIMIT);
+    code.if(isDue, () => this.#askForWhole(this.#guest(target)), undefined, "unlikely");
   }
 
   /** Guest calls that may still be made as such. */
@@ -463,10 +597,15 @@ class RegionEmitter {
     const { i32 } = code;
     const { state, remaining, returnTo, depth } = this.#vars;
     this.#spill();
-    code.if(i32.eqz(this.#callsLeft()), () => {
-      const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
-      this.#functions.chain(code, [...from, pc.get()]);
-    });
+    code.if(
+      i32.eqz(this.#callsLeft()),
+      () => {
+        const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
+        this.#functions.chain(code, [...from, pc.get()]);
+      },
+      undefined,
+      "unlikely",
+    );
     const args = [state.get(), remaining.get(), this.#returnAddress(), this.#deeper(), pc.get()] as const;
     this.#afterCall(code.call(this.#functions.call, ...args));
   }
@@ -480,11 +619,11 @@ class RegionEmitter {
     const { i32 } = code;
     const { remaining } = this.#vars;
     const left = remaining.tee(result);
-    code.if(i32.ltS(left, 0), () => code.return(remaining.get()));
-    const { end } = this.#blocks[this.#block] as Block;
+    code.if(i32.ltS(left, 0), () => code.return(remaining.get()), undefined, "unlikely");
+    const end = endOf(this.#blocks[this.#block] as Block);
     const next = this.#indexOf.get(end);
     if (next === undefined) {
-      this.#chain(end);
+      this.#chain(addressOf(end));
       return;
     }
     this.#load(next);
@@ -497,6 +636,18 @@ class RegionEmitter {
   #return(pc: Var<"i64">): void {
     const code = this.#code;
     const { state, remaining, returnTo, depth } = this.#vars;
+    const [caller] = (this.#blocks[this.#block] as Block).targets;
+    if (caller !== undefined) {
+      code.if(
+        code.i64.eq(pc.get(), this.#guest(addressOf(caller))),
+        () => {
+          this.#enterSecond(caller);
+          this.#goOn(caller);
+        },
+        undefined,
+        "likely",
+      );
+    }
     this.#spill();
     code.if(code.i64.eq(pc.get(), returnTo.get()), () => code.return(remaining.get()));
     const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;

@@ -13,9 +13,9 @@ import type { Host } from "../float/host.ts";
 import { FIELDS } from "../isa/fields.ts";
 import type { AccessSize, Semantics } from "../isa/semantics.ts";
 import { State } from "../state.ts";
+import type { DecodedInstruction } from "./code-reader.ts";
 import { isExactFused, isExactProduct, isExactSum, isNotZero } from "./float-exactness.ts";
 import type { FloatRegisters } from "./float-registers.ts";
-import type { DecodedInstruction } from "./region.ts";
 
 // The host computes what rounds to nearest. Its result is the guest's, flags included, where NX is accrued already and
 // the result's exponent tells that no other flag is at stake: a result in the middle of the range, for sums any finite

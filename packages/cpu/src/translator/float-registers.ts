@@ -3,7 +3,8 @@ import type { HartBlock } from "../core/soft-tlb.ts";
 import { Flag } from "../float/types.ts";
 import { FIELDS } from "../isa/fields.ts";
 import { State } from "../state.ts";
-import type { Block, DecodedInstruction, Region } from "./region.ts";
+import type { DecodedInstruction } from "./code-reader.ts";
+import type { Block, Region } from "./region.ts";
 import { type RegisterFlow, type RegisterUse, registerFlow } from "./registers.ts";
 
 /** All bits of a double's exponent, as {@link FloatRegisters.ready} has them. */

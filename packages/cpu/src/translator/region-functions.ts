@@ -5,7 +5,7 @@ import type { HartBlock } from "../core/soft-tlb.ts";
 import type { CsrFunctions } from "../csr/index.ts";
 import type { FloatName } from "../isa/semantics.ts";
 import type { Chain, ChainFunctions, RegionSignature } from "./chain.ts";
-import type { countsOf } from "./code-map.ts";
+import type { CodeMap } from "./code-map.ts";
 import type { FloatRegisters } from "./float-registers.ts";
 
 /** What a region's function works on. */
@@ -45,8 +45,7 @@ export interface RegionFunctions {
   readonly region: RegionSignature;
   /** Host address of the code map's entry for a host address, if the page has a table: one being translated does. */
   readonly entryAddress: (host: number) => number | undefined;
-  /** Host addresses of the counts of a region. */
-  readonly counts: (region: number) => ReturnType<typeof countsOf>;
+  readonly codeMap: CodeMap;
   readonly call: Chain;
   /** Whether regions go on in one another by tail calls. */
   readonly tailCalls: boolean;

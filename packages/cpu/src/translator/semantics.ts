@@ -7,9 +7,11 @@ import type { PureFunction } from "../isa/pure-function.ts";
 import { type AccessSize, type AmoOperation, type FloatName, Semantics } from "../isa/semantics.ts";
 import { State } from "../state.ts";
 import { type AccessGroup, accessGroups, type Segment } from "./access-groups.ts";
+import { type DecodedInstruction, writesCsr } from "./code-reader.ts";
 import { exitSite } from "./exit-site.ts";
 import { emitInlineFloat } from "./float-inline.ts";
-import { type DecodedInstruction, writesCsr } from "./region.ts";
+import { emitNarrow, type Narrow, narrowAfter } from "./narrow.ts";
+import type { CachedAccess, PageCache } from "./page-cache.ts";
 import { guestAddress, type RegionFlow, type RegionFunctions, type RegionVars } from "./region-functions.ts";
 
 /** Where an access is done: the host address, on the stack, and what is to be added to it. */
@@ -33,9 +35,13 @@ export class TranslatorSemantics extends Semantics {
   readonly #functions: RegionFunctions;
   readonly #flow: RegionFlow;
   readonly #isPatient: boolean;
+  readonly #cache: PageCache;
+  /** Pages of the block's accesses that are known. */
+  pages: ReadonlyMap<DecodedInstruction, CachedAccess> | undefined;
   #current: DecodedInstruction | undefined;
   /** Registers whose variable may hold what the hart's block does not. */
   dirty = 0;
+  #narrow: Narrow = 0;
   /** What `exitDirty` holds here, where that is known. */
   #exitDirty: number | undefined;
   /** Instructions of the block from the current one on. */
@@ -56,8 +62,10 @@ export class TranslatorSemantics extends Semantics {
     functions: RegionFunctions,
     flow: RegionFlow,
     isPatient: boolean,
+    cache: PageCache,
   ) {
     super(code);
+    this.#cache = cache;
     this.#isPatient = isPatient;
     this.#vars = vars;
     this.#bailLabel = bail;
@@ -66,11 +74,11 @@ export class TranslatorSemantics extends Semantics {
   }
 
   /** Emits the instructions of a block; a transfer at its end is not part of any segment. */
-  emitBlock(instructions: readonly DecodedInstruction[], dirty: number): void {
+  emitBlock(instructions: readonly DecodedInstruction[]): void {
     this.#left = instructions.length;
     this.#floatChecked = false;
-    this.dirty = dirty;
     this.#exitDirty = undefined;
+    this.#narrow = 0;
     const last = instructions.at(-1) as DecodedInstruction;
     const body = instructions.length - (last.transfer === undefined ? 0 : 1);
     for (const segment of accessGroups(instructions, body)) {
@@ -86,6 +94,7 @@ export class TranslatorSemantics extends Semantics {
       this.#current = current;
       this.#access = this.#segment?.grouped.get(index);
       this.code.scope(() => this.#emitOne(current));
+      this.#narrow = narrowAfter(current, this.#narrow);
       this.#left--;
     }
   }
@@ -93,7 +102,7 @@ export class TranslatorSemantics extends Semantics {
   #emitOne(current: DecodedInstruction): void {
     // What an inline form leaves to the description is done under a condition.
     if (emitInlineFloat(this, this.#vars.float, current)) this.#forgetExit();
-    else current.instruction.execute(this);
+    else if (!emitNarrow(this, current, this.#narrow)) current.instruction.execute(this);
   }
 
   /**
@@ -105,7 +114,7 @@ export class TranslatorSemantics extends Semantics {
     const { start, end, groups } = segment;
     const emitFast = (failed?: Label): void => {
       this.#current = instructions[start];
-      this.#hosts = groups.map((group) => this.#checkGroup(group, failed));
+      this.#hosts = groups.map((group) => this.#checkGroup(group, instructions[group.member], failed));
       this.#segment = segment;
       this.#emit(instructions, start, end);
       this.#segment = undefined;
@@ -114,7 +123,12 @@ export class TranslatorSemantics extends Semantics {
       emitFast();
       return;
     }
-    const before = { dirty: this.dirty, left: this.#left, floatChecked: this.#floatChecked };
+    const before = {
+      dirty: this.dirty,
+      narrow: this.#narrow,
+      left: this.#left,
+      floatChecked: this.#floatChecked,
+    };
     const floatBefore = this.#vars.float.knowledge;
     code.block((done) => {
       code.block((failed) => {
@@ -122,6 +136,7 @@ export class TranslatorSemantics extends Semantics {
         code.br(done);
       });
       this.dirty = before.dirty;
+      this.#narrow = before.narrow;
       this.#left = before.left;
       this.#floatChecked = before.floatChecked;
       this.#vars.float.restore(floatBefore);
@@ -132,15 +147,45 @@ export class TranslatorSemantics extends Semantics {
   }
 
   /** The host address of a group's first byte. Goes to `failed`, or leaves, if it is not in the TLB. */
-  #checkGroup(group: AccessGroup, failed: Label | undefined): GroupHost {
+  #checkGroup(
+    group: AccessGroup,
+    member: DecodedInstruction | undefined,
+    failed: Label | undefined,
+  ): GroupHost {
     const { code, i64 } = this;
     const { register, from, reach, alignment, writes } = group;
     const first = code.let64(i64.add(this.#x(register), from));
     const access = writes ? Access.WRITE : Access.READ;
-    const { misses, host, offset } = this.#locate(first, { access, size: alignment, reach });
-    if (failed === undefined) this.#bailIf(misses());
-    else code.brIf(failed, misses());
+    const extent = { access, size: alignment, reach };
+    const leave = (condition: I32): void => {
+      if (failed === undefined) this.#bailIf(condition);
+      else code.brIf(failed, condition, "unlikely");
+    };
+    const page = member === undefined ? undefined : this.pages?.get(member);
+    if (page !== undefined)
+      return { first: code.let32(this.#cachedHost(page, first, extent, leave)), offset: 0 };
+    const { misses, host, offset } = this.#locate(first, extent);
+    leave(misses());
     return { first: code.let32(host()), offset };
+  }
+
+  /** The host address of an access to a page that may be known. */
+  #cachedHost(access: CachedAccess, va: Var<"i64">, extent: Extent, leave: (condition: I32) => void): I32 {
+    const { code, i32, i64 } = this;
+    const { size, reach = 0 } = extent;
+    code.if(
+      i64.ne(i64.and(va.get(), -4096 | (size - 1)), access.page.tag.get()),
+      () => {
+        const { misses, host } = this.#locate(va, extent);
+        leave(misses());
+        this.#cache.keep(access, va, host());
+      },
+      undefined,
+      "unlikely",
+    );
+    this.#forgetExit();
+    if (reach > 0) leave(i32.gtU(i32.and(i32.wrapI64(va.get()), 4095), 4095 - reach));
+    return i32.add(i32.wrapI64(va.get()), access.page.addend.get());
   }
 
   #locate(va: Var<"i64">, extent: Extent): Located {
@@ -166,7 +211,7 @@ export class TranslatorSemantics extends Semantics {
       this.#vars.exitDirty.set(i32.const(this.dirty));
     }
     this.#vars.float.prepareExit();
-    code.brIf(this.#bailLabel, condition);
+    code.brIf(this.#bailLabel, condition, "unlikely");
   }
 
   /** After code that is not always executed. */
@@ -260,6 +305,13 @@ export class TranslatorSemantics extends Semantics {
   #host(va: Var<"i64">, size: AccessSize, access: number): Place {
     const { code, i32 } = this;
     const { state } = this.#vars;
+    const page = this.pages?.get(this.#decoded);
+    if (page !== undefined && !this.#isPatient) {
+      return {
+        host: this.#cachedHost(page, va, { access, size }, (condition) => this.#bailIf(condition)),
+        offset: 0,
+      };
+    }
     const located = this.#locate(va, { access, size });
     if (!this.#isPatient) {
       this.#bailIf(located.misses());
@@ -273,6 +325,7 @@ export class TranslatorSemantics extends Semantics {
         this.#bailIf(i32.eqz(host.tee(code.call(this.#functions.host, ...args))));
       },
       () => host.set(hostAddress(code, located)),
+      "unlikely",
     );
     this.#forgetExit();
     return { host: host.get(), offset: 0 };

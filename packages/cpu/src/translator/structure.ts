@@ -1,4 +1,4 @@
-import type { Block } from "./region.ts";
+import { type Block, endOf, startOf } from "./region.ts";
 
 /** Control flow as nested sequences; blocks are named by their index. */
 export type Item =
@@ -163,14 +163,12 @@ class Flow {
 /** Indices of the blocks that control may reach from each; from a call, where it returns. */
 export function successorsOf(blocks: readonly Block[]): (readonly number[])[] {
   const indexOf = new Map<number, number>();
-  blocks.forEach(({ start }, index) => {
-    indexOf.set(start, index);
+  blocks.forEach((block, index) => {
+    indexOf.set(startOf(block), index);
   });
-  return blocks.map(({ target, end, fallsThrough }) => {
-    const taken = target === undefined ? undefined : indexOf.get(target);
-    const next = fallsThrough ? indexOf.get(end) : undefined;
-    if (taken === undefined) return next === undefined ? [] : [next];
-    return next === undefined ? [taken] : [taken, next];
+  return blocks.map((block) => {
+    const places = block.fallsThrough ? [...block.targets, endOf(block)] : block.targets;
+    return places.flatMap((place) => indexOf.get(place) ?? []);
   });
 }
 
@@ -182,4 +180,9 @@ export function headersOf(items: readonly Item[], headers: Set<number> = new Set
     headersOf(item.items, headers);
   }
   return headers;
+}
+
+/** The blocks of items, in order. */
+export function blocksOf(items: readonly Item[]): readonly number[] {
+  return items.flatMap((item) => (item.kind === "block" ? item.block : blocksOf(item.items)));
 }

@@ -12,13 +12,15 @@ import { plainMemory, sharedMemory } from "../core/atomic-memory.ts";
 import { type CoreExports, coreFloatSignatures, memoryLimits } from "../core/core-module.ts";
 import type { FloatName } from "../isa/semantics.ts";
 import { BAIL_PARAMS, CHAIN_PARAMS, REGION_PARAMS } from "./chain.ts";
-import { type CodeMap, CodeMapView, countsOf } from "./code-map.ts";
+import { type CodeMap, CodeMapView } from "./code-map.ts";
 import { type CodePages, flatCodePages, localCodePages } from "./code-pages.ts";
+import { type CodeReader, codeReader } from "./code-reader.ts";
 import { DataPages } from "./data-pages.ts";
+import { discoverRegion } from "./discover-region.ts";
 import { EarlyTranslation, type EarlyTranslationOptions } from "./early-translation.ts";
 import { emitRegion } from "./emit-region.ts";
 import { RegionKind } from "./known-code.ts";
-import { type CodeReader, codeReader, discoverRegion, type Region } from "./region.ts";
+import type { Region } from "./region.ts";
 import type { CsrAccessFunctions, RegionFunctions } from "./region-functions.ts";
 
 export interface TranslatorOptions {
@@ -144,7 +146,7 @@ export class Translator {
     const host = request & ~1;
     if (request !== host) {
       const changed = this.#map.takeSeams(host) ? this.#whole : this.#patient;
-      if (changed.has(host)) return;
+      if (changed === this.#patient && changed.has(host)) return;
       const translation = this.#byEntry.get(host);
       if (translation === undefined) return;
       const kinds = [this.#whole, this.#patient].filter((kind) => kind === changed || kind.has(host));
@@ -204,7 +206,11 @@ export class Translator {
       const kinds = this.#early?.kindsOf(entry) ?? 0;
       if (kinds & RegionKind.WHOLE) this.#whole.add(entry);
       if (kinds & RegionKind.PATIENT) this.#patient.add(entry);
-      const region = discoverRegion(this.#reader, entry, second, this.#whole.has(entry));
+      const region = discoverRegion(this.#reader, entry, {
+        secondPage: second,
+        isWhole: this.#whole.has(entry),
+        map: this.#map,
+      });
       const { second: last } = region?.pages ?? {};
       if (
         region === undefined ||
@@ -246,7 +252,7 @@ export class Translator {
       this.#space,
       regions.some(({ region }) => region.usesFloat),
       (host) => this.#entryAddress(host),
-      (region) => countsOf(this.#options.codeMap, region),
+      this.#options.codeMap,
     );
     module.importTable("env", "regions", { min: 1 });
     const { count, start } = this.#options.harts;
@@ -410,8 +416,9 @@ function areEqual(a: Uint8Array, b: Uint8Array): boolean {
 /** Where a region's code lies in the host's memory, in each of its pages. */
 function rangesOf({ blocks, pages }: Region): { start: number; end: number }[] {
   const boundary = pages.first + PAGE_SIZE;
-  const start = Math.min(...blocks.map((block) => block.start));
-  const end = Math.max(...blocks.map((block) => block.end));
+  const code = blocks.filter(({ instructions }) => instructions.length > 0);
+  const start = Math.min(...code.map((block) => block.start));
+  const end = Math.max(...code.map((block) => block.end));
   if (pages.second === undefined) return [{ start, end }];
   const inSecond = { start: pages.second, end: pages.second + end - boundary };
   return start < boundary ? [{ start, end: boundary }, inSecond] : [inSecond];
@@ -424,7 +431,7 @@ function importCore(
   space: AddressSpace,
   usesFloat: boolean,
   entryAddress: RegionFunctions["entryAddress"],
-  counts: RegionFunctions["counts"],
+  codeMap: CodeMap,
 ): RegionFunctions {
   module.importMemory("env", "memory", memoryLimits(memory.memory));
   const chain = module.importFunction("core", "chain", CHAIN_PARAMS, "i32");
@@ -455,7 +462,7 @@ function importCore(
     csr,
     region: module.signature(REGION_PARAMS, "i32"),
     entryAddress,
-    counts,
+    codeMap,
     call: chain,
     tailCalls: supportsTailCalls(),
     chain: continueWith(chain),
