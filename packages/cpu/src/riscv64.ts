@@ -116,7 +116,7 @@ function createProcessor(
   const { buffer } = memory.memory;
   writeTables(buffer);
   const codeMaps = Array.from({ length: maps }, (_, hart) => codeMapStart + hart * mapSize);
-  const allMaps = codeMaps.map((at) => codeMap(at, memory.size, memory.ramOffset));
+  const allMaps = codeMaps.map((at) => codeMap(at, memory.size, memory.ramOffset, translationThreshold));
   const map = allMaps[0] as CodeMap;
   const translations = known && new Translations(known, allMaps, memory.memory);
   const regions = new WebAssembly.Table({ element: "anyfunc", initial: 1 });

@@ -73,7 +73,12 @@ export class HartThread {
       see: (host) => this.#translator.see(host >>> 0),
       mail: () => channel.takeMail(this.#serve),
     };
-    const map = codeMap(share.codeMaps[id] as number, memory.size, memory.ramOffset);
+    const map = codeMap(
+      share.codeMaps[id] as number,
+      memory.size,
+      memory.ramOffset,
+      share.translationThreshold,
+    );
     // The module has the place of the hart's code map as a constant.
     const module = new WebAssembly.Module(
       coreModule({

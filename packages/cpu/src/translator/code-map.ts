@@ -25,6 +25,7 @@ export interface CodeMap {
    * of, and how often their indirect jumps led there.
    */
   readonly ways: number;
+  readonly limits: WholeLimits;
   /** The tables: host addresses of the first and after the last. */
   readonly start: number;
   readonly end: number;
@@ -40,12 +41,21 @@ const MOST_TABLES = 16384;
 
 /** Instructions that a region may leave to the interpreter before it is translated anew. */
 export const PATIENCE_LIMIT = 256;
-/** Crossings from a region into others after which they are made one. */
-export const SEAM_LIMIT = 4096;
-/** Calls from one place after which the callee is copied, if it can be: a copy is compiled and optimised anew. */
-export const CALL_LIMIT = 262_144;
-/** Indirect jumps to one place after which a region gets what its indirect jumps lead to. */
-export const DISPATCH_LIMIT = 4096;
+/** How often something happens in a region until it is translated anew, whole. */
+export interface WholeLimits {
+  /** Crossings into other regions. */
+  readonly seams: number;
+  /** Indirect jumps to one place. */
+  readonly dispatch: number;
+  /** Calls from one place: a copy of the callee is compiled and optimised anew, which pays late. */
+  readonly calls: number;
+}
+
+/** The limits that belong to a translation threshold: 4096, 4096 and 250,000 for 2000; with 1, all at once. */
+function wholeLimits(threshold: number): WholeLimits {
+  const often = Math.min(Math.ceil(threshold * 2.048), LARGEST_ENTRY);
+  return { seams: often, dispatch: often, calls: Math.ceil(threshold ** 2 / 16) };
+}
 
 /** Highest index of a translation and highest count in an entry. */
 export const LARGEST_ENTRY = 32767;
@@ -55,12 +65,16 @@ export function codeMapSize(at: number, ramSize: number): number {
   return layOut(at, ramSize).end - at;
 }
 
-/** The map that lies at host address `at`. */
-export function codeMap(at: number, ramSize: number, ramOffset: number): CodeMap {
-  return { ...layOut(at, ramSize), ramOffset };
+/**
+ * The map that lies at host address `at`.
+ *
+ * @param threshold - How often a place is reached before its code is translated.
+ */
+export function codeMap(at: number, ramSize: number, ramOffset: number, threshold: number): CodeMap {
+  return { ...layOut(at, ramSize), ramOffset, limits: wholeLimits(threshold) };
 }
 
-function layOut(at: number, ramSize: number): Omit<CodeMap, "ramOffset"> {
+function layOut(at: number, ramSize: number): Omit<CodeMap, "ramOffset" | "limits"> {
   const pages = ramSize >>> PAGE_BITS;
   // The directory is addressed by host address, from a place in front of it that must not be below zero.
   const blame = at + 8;
@@ -197,6 +211,11 @@ export class CodeMapView {
     return this.#words[(this.#map.ways >>> 2) + ((host >>> 1) & (WAYS - 1))] as number;
   }
 
+  /** Whether calls from a place, given by the host address behind it, are worth a copy of the callee. */
+  isHotCall(host: number): boolean {
+    return this.waysBy(host) >= this.#map.limits.calls / 16;
+  }
+
   /** Whether something is known of a host address: it was reached, or is translated. */
   isKnown(host: number): boolean {
     const at = this.entryAddress(host);
@@ -206,7 +225,7 @@ export class CodeMapView {
   /** Takes back the count of crossings from a region into others; whether it was at its limit. */
   takeSeams(region: number): boolean {
     const at = countsOf(this.#map, region).seams >>> 1;
-    const isLong = (this.#entries[at] as number) >= SEAM_LIMIT;
+    const isLong = (this.#entries[at] as number) >= this.#map.limits.seams;
     if (isLong) this.#entries[at] = 0;
     return isLong;
   }

@@ -1,4 +1,4 @@
-import { CALL_LIMIT, type CodeMapView } from "./code-map.ts";
+import type { CodeMapView } from "./code-map.ts";
 import { type CodeReader, hostOf, PAGE_SIZE, type Pages, targetOfCall } from "./code-reader.ts";
 import { addressOf, type Block, endOf, placeOf } from "./region.ts";
 import { walk } from "./walk.ts";
@@ -19,7 +19,7 @@ export function copyCallees(
   reader: CodeReader,
   pages: Pages,
   blocks: readonly Block[],
-  map: Pick<CodeMapView, "waysBy">,
+  map: Pick<CodeMapView, "isHotCall">,
 ): readonly Block[] {
   const end = pages.first + (pages.second === undefined ? PAGE_SIZE : 2 * PAGE_SIZE);
   const known = new Map<number, readonly Block[] | undefined>();
@@ -35,7 +35,7 @@ export function copyCallees(
   for (let next = work.shift(); next !== undefined; next = work.shift()) {
     const { block, depth } = next;
     const target = targetOfCall(block.instructions.at(-1));
-    const isCold = map.waysBy(siteOf(block, pages)) < CALL_LIMIT / 16;
+    const isCold = !map.isHotCall(siteOf(block, pages));
     const callee = target === undefined || isCold || depth >= MAX_DEPTH ? undefined : calleeAt(target);
     const length = callee === undefined ? 0 : sizeOf(callee);
     if (callee === undefined || target === undefined || size + length > MAX_COPIED) {

@@ -16,7 +16,7 @@ export interface RegionOptions {
   /** Whether it is to have in it what is translated already, and its callees. */
   readonly isWhole: boolean;
   /** Which ways the code goes. */
-  readonly map: Pick<CodeMapView, "isKnown" | "waysBy">;
+  readonly map: Pick<CodeMapView, "isHotCall" | "isKnown" | "waysBy">;
 }
 
 /**

@@ -4,7 +4,7 @@ import { fetchTlbEntry, fetchTlbHit, fetchTlbHost, type HartBlock } from "../cor
 import { State } from "../state.ts";
 import { Mailbox } from "../threads/layout.ts";
 import { FROM_INTERPRETER, REGION_PARAMS, Unwind } from "./chain.ts";
-import { CALL_LIMIT, countsOf, countWay, DISPATCH_LIMIT, PATIENCE_LIMIT, SEAM_LIMIT } from "./code-map.ts";
+import { countsOf, countWay, PATIENCE_LIMIT } from "./code-map.ts";
 import { hostOf, PAGE_SIZE, type Pages } from "./code-reader.ts";
 import { siteOf as callSite } from "./copy-callees.ts";
 import { EXIT_OFFSET_BITS, exitSite as siteOf } from "./exit-site.ts";
@@ -423,9 +423,10 @@ class RegionEmitter {
     const code = this.#code;
     const { i32 } = code;
     const { seams } = this.#counts;
+    const { limits } = this.#functions.codeMap;
     const times = code.let32(i32.add(i32.load16U(i32.const(0), seams), 1));
     code.if(
-      i32.ltU(times.get(), SEAM_LIMIT),
+      i32.ltU(times.get(), limits.seams),
       () => i32.store16(i32.const(0), times.get(), seams),
       () => this.#askForWhole(this.#guest(target)),
     );
@@ -442,7 +443,7 @@ class RegionEmitter {
     const { state, remaining, returnTo, depth } = this.#vars;
     const at = code.let64(pc);
     i64.store(state.get(), at.get(), State.PC);
-    i32.store16(i32.const(0), SEAM_LIMIT, this.#counts.seams);
+    i32.store16(i32.const(0), this.#functions.codeMap.limits.seams, this.#counts.seams);
     i32.store16(i32.const(0), PATIENCE_LIMIT, this.#counts.blame);
     i32.store(state.get(), 0, State.FAULT);
     i32.store(state.get(), hostOf(this.#pages, (this.#blocks[0] as Block).start), State.BAILED_REGION);
@@ -504,7 +505,10 @@ class RegionEmitter {
     const offset = code.let64(i64.sub(pc.get(), this.#guest(this.#page)));
     code.if(i64.ltU(offset.get(), PAGE_SIZE), () => {
       const host = i32.add(i32.wrapI64(offset.get()), this.#page);
-      const isDue = i32.eq(countWay(code, this.#functions.codeMap, host), DISPATCH_LIMIT);
+      const isDue = i32.eq(
+        countWay(code, this.#functions.codeMap, host),
+        this.#functions.codeMap.limits.dispatch,
+      );
       code.if(isDue, () => this.#askForWhole(pc.get()), undefined, "unlikely");
     });
   }
@@ -570,7 +574,8 @@ class RegionEmitter {
     const span = this.#pages.second === undefined ? PAGE_SIZE : 2 * PAGE_SIZE;
     if (target < this.#page || target >= this.#page + span) return;
     const site = callSite(this.#blocks[this.#block] as Block, this.#pages);
-    const isDue = code.i32.eq(countWay(code, this.#functions.codeMap, code.i32.const(site)), CALL_LIMIT);
+    const { codeMap } = this.#functions;
+    const isDue = code.i32.eq(countWay(code, codeMap, code.i32.const(site)), codeMap.limits.calls);
     code.if(isDue, () => this.#askForWhole(this.#guest(target)), undefined, "unlikely");
   }
 

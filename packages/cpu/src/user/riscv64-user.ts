@@ -33,7 +33,7 @@ export function riscv64User(options: UserOptions): UserProcessor {
   const memory = new MachineMemory({ ramBase: memoryBase, ramSize: memorySize, reserved, harts });
   const { buffer } = memory.memory;
   writeTables(buffer);
-  const map = codeMap(codeMapStart, memory.size, memory.ramOffset);
+  const map = codeMap(codeMapStart, memory.size, memory.ramOffset, translationThreshold);
   const translations = known && new Translations(known, [map], memory.memory);
   const space = flatSpace({ base: memory.base, size: memory.size, ramOffset: memory.ramOffset });
   const regions = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
