@@ -20,11 +20,11 @@ export const BOOT_ROW = "boot";
 
 /**
  * The sixteen rows. Their work keeps QEMU 7.2 busy for three to four seconds each on the machine where the peers were
- * measured first.
+ * measured first, but where a benchmark has a rule of its own: CoreMark is valid from ten seconds on, Dhrystone from two.
  */
 export const rows: readonly Row[] = [
-  { name: "coremark", title: "CoreMark", work: 12000, scale: 1, unit: "iter" },
-  { name: "dhrystone", title: "Dhrystone", work: 9000, scale: 1, unit: "k" },
+  { name: "coremark", title: "CoreMark", work: 80000, scale: 1, unit: "iter" },
+  { name: "dhrystone", title: "Dhrystone", work: 20000, scale: 1, unit: "k" },
   { name: "memcpy", title: "memcpy", work: 6400, scale: 1, unit: "MiB" },
   { name: "triad", title: "triad", work: 3300, scale: 1, unit: "MiB" },
   { name: "double", title: "double arithmetic", work: 36000, scale: 1000, unit: "M steps", fuses: true },

@@ -5,7 +5,7 @@
  */
 export { type AtomicOperation, AtomicOps } from "./atomic.ts";
 export { ByteSink } from "./bytes.ts";
-export { Code, Var } from "./code.ts";
+export { Code, type Hint, Var } from "./code.ts";
 export { fusesMultiplyAdd, supportsTailCalls } from "./features.ts";
 export { type Float, Float32Ops, Float64Ops, FloatOps } from "./float.ts";
 export { type Int, Integer32Ops, Integer64Ops, IntegerOps, type Operand } from "./integer.ts";
