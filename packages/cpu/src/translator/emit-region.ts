@@ -1,19 +1,20 @@
 import type { Code, I32, I64, Label, Var } from "@isomorph/wasm";
 import { sharedMemory } from "../core/atomic-memory.ts";
-import { fetchTlbEntry, fetchTlbHit, fetchTlbHost, type HartBlock } from "../core/soft-tlb.ts";
+import type { HartBlock } from "../core/soft-tlb.ts";
 import { State } from "../state.ts";
 import { Mailbox } from "../threads/layout.ts";
 import { FROM_INTERPRETER, REGION_PARAMS, Unwind } from "./chain.ts";
-import { countsOf, countWay, PATIENCE_LIMIT } from "./code-map.ts";
-import { hostOf, PAGE_SIZE, type Pages } from "./code-reader.ts";
+import type { Pages } from "./code-reader.ts";
 import { siteOf as callSite } from "./copy-callees.ts";
 import { EXIT_OFFSET_BITS, exitSite as siteOf } from "./exit-site.ts";
 import { FloatRegisters } from "./float-registers.ts";
+import { Leaving } from "./leaving.ts";
 import { longestWays } from "./longest-ways.ts";
 import { PageCache } from "./page-cache.ts";
 import { addressOf, type Block, DISPATCH, endOf, placeOf, type Region, startOf } from "./region.ts";
-import { guestAddress, type RegionFunctions, type RegionVars } from "./region-functions.ts";
+import type { RegionFunctions, RegionVars } from "./region-functions.ts";
 import { type RegisterFlow, registerFlow } from "./registers.ts";
+import { SecondPage } from "./second-page.ts";
 import { TranslatorSemantics } from "./semantics.ts";
 import { blocksOf, headersOf, type Item, structure, successorsOf } from "./structure.ts";
 
@@ -65,10 +66,9 @@ class RegionEmitter {
   /** Host address of the region's page. */
   readonly #page: number;
   readonly #pages: Pages;
-  readonly #seams: ReadonlySet<number>;
   readonly #isWhole: boolean;
-  /** 1 when the guest's next page is known to be the region's second one. */
-  readonly #secondIsSure: Var<"i32">;
+  readonly #second: SecondPage;
+  readonly #leaving: Leaving;
   readonly #functions: RegionFunctions;
   readonly #registers: RegisterFlow;
   readonly #successors: readonly (readonly number[])[];
@@ -86,7 +86,6 @@ class RegionEmitter {
   constructor(code: Code, region: Region, vars: RegionVars, functions: RegionFunctions) {
     this.#code = code;
     const { blocks, items } = structure(region.blocks);
-    this.#seams = region.seams;
     this.#isWhole = region.isWhole;
     this.#blocks = blocks;
     this.#items = items;
@@ -95,7 +94,8 @@ class RegionEmitter {
     });
     this.#pages = region.pages;
     this.#page = region.pages.first;
-    this.#secondIsSure = code.var("i32");
+    this.#second = new SecondPage(code, vars, functions, region.pages, blocks);
+    this.#leaving = new Leaving(code, vars, functions, this.#second, region, (blocks[0] as Block).start);
     this.#dispatchedPc = code.var("i64");
     this.#vars = vars;
     this.#functions = functions;
@@ -112,9 +112,8 @@ class RegionEmitter {
     const code = this.#code;
     const items = this.#items;
     if (items[0]?.kind !== "loop") this.#checkBudgetAtEntry();
-    if (this.#needsSecond((this.#blocks[0] as Block).start)) {
-      code.if(this.#secondIsElsewhere(), () => this.#leaveAtEntry(), undefined, "unlikely");
-      this.#secondIsSure.set(code.i32.const(1));
+    if (this.#second.isNeeded(startOf(this.#blocks[0] as Block))) {
+      this.#second.checkAtEntry(() => this.#leaveAtEntry());
     }
     this.#load(0);
     code.block((bail) => {
@@ -306,6 +305,7 @@ class RegionEmitter {
   /** What is known of registers at the start of a block. */
   #enter(index: number): void {
     this.#block = index;
+    this.#second.enterBlock(this.#blocks[index] as Block);
     (this.#semantics as TranslatorSemantics).dirty = this.#registers.dirty[index] as number;
     this.#vars.float.enter(index);
     (this.#semantics as TranslatorSemantics).pages = this.#cache.pagesOf(index);
@@ -315,167 +315,28 @@ class RegionEmitter {
   #dispatch({ targets }: Block): void {
     const code = this.#code;
     const { i32, i64 } = code;
-    if (targets.some((target) => this.#needsSecond(target)))
-      this.#ensureSecond(() => this.#gotoPc(this.#dispatchedPc));
+    if (targets.some((target) => this.#second.isNeeded(target))) {
+      this.#second.ensure(() => this.#gotoPc(this.#dispatchedPc));
+    }
     const lowest = Math.min(...targets);
     const highest = Math.max(...targets);
     code.block((elsewhere) => {
       const labels = new Array<Label>((highest - lowest) / 2 + 1).fill(elsewhere);
       for (const target of targets) labels[(target - lowest) / 2] = this.#targets.get(target) ?? elsewhere;
-      const offset = code.let64(i64.sub(this.#dispatchedPc.get(), this.#guest(lowest)));
+      const offset = code.let64(i64.sub(this.#dispatchedPc.get(), this.#leaving.guest(lowest)));
       code.brIf(elsewhere, i64.geU(offset.get(), 2 * labels.length), "unlikely");
       code.brTable(i32.shrU(i32.wrapI64(offset.get()), 1), labels, elsewhere);
     });
     this.#spill();
-    this.#leaveTo(this.#dispatchedPc);
-  }
-
-  /** Whether the page of an address is known where the current block is. */
-  #isInPage(target: number): boolean {
-    const { space, entryAddress } = this.#functions;
-    // Host addresses follow one another as the guest's do.
-    if (space.flat !== undefined) return entryAddress(target) !== undefined;
-    const offset = target - this.#page;
-    if (offset >= 0 && offset < PAGE_SIZE) return true;
-    return this.#pages.second !== undefined && this.#isSecond && offset >= 0 && offset < 2 * PAGE_SIZE;
-  }
-
-  /** Whether the current block needs the second page, which is then known. */
-  get #isSecond(): boolean {
-    return this.#needsSecond(startOf(this.#blocks[this.#block] as Block));
-  }
-
-  /** Whether the block at a place is in the second page, or begins with an instruction that reaches into it. */
-  #needsSecond(place: number): boolean {
-    if (this.#pages.second === undefined || this.#functions.space.flat !== undefined) return false;
-    const offset = addressOf(place) - this.#page;
-    if (offset >= PAGE_SIZE) return offset < 2 * PAGE_SIZE;
-    if (offset !== PAGE_SIZE - 2) return false;
-    const index = this.#indexOf.get(place);
-    return index !== undefined && (this.#blocks[index] as Block).end > this.#page + PAGE_SIZE;
-  }
-
-  /** Whether the guest's next page is not, or not for sure, the region's second one. */
-  #secondIsElsewhere(): I32 {
-    const code = this.#code;
-    const { i32 } = code;
-    const { state } = this.#vars;
-    const next = code.let64(this.#guest(this.#page + PAGE_SIZE));
-    const entry = fetchTlbEntry(code, state, next);
-    const isHit = code.let32(fetchTlbHit(code, entry, next, state));
-    const isSecond = i32.eq(fetchTlbHost(code, entry, next), (this.#pages.second as number) | 0);
-    return i32.eqz(i32.and(isSecond, isHit.get()));
+    this.#leaving.toPc(this.#dispatchedPc);
   }
 
   /** Before control goes on at a place: makes sure of the second page if that is there. */
   #enterSecond(place: number): void {
-    if (!this.#indexOf.has(place) || !this.#needsSecond(place) || this.#isSecond) return;
-    this.#ensureSecond(() => this.#leaveByAddress(addressOf(place)));
-  }
-
-  /** Leaves if the guest's next page is not the region's second one. */
-  #ensureSecond(leave: () => void): void {
-    const code = this.#code;
-    code.if(
-      code.i32.eqz(this.#secondIsSure.get()),
-      () => {
-        code.if(
-          code.scope(() => this.#secondIsElsewhere()),
-          leave,
-        );
-        this.#secondIsSure.set(code.i32.const(1));
-      },
-      undefined,
-      "unlikely",
-    );
-  }
-
-  /** Guest minus host address in the page of an address. */
-  #deltaOf(target: number): I64 {
-    const { flat } = this.#functions.space;
-    if (flat !== undefined) return this.#code.i64.const(flat.base - flat.ramOffset);
-    const shift = target - hostOf(this.#pages, target);
-    const { delta } = this.#vars;
-    return shift === 0 ? delta.get() : this.#code.i64.add(delta.get(), shift);
-  }
-
-  /** Leaves the region for an address, by the guest's. */
-  #leaveByAddress(target: number): void {
-    const { state, remaining, returnTo, depth } = this.#vars;
-    this.#spill();
-    const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
-    this.#functions.chain(this.#code, [...from, this.#guest(target)]);
-  }
-
-  #guest(host: number): I64 {
-    return guestAddress(this.#code, this.#vars, this.#functions.space, host);
-  }
-
-  /** Leaves the region for a host address. */
-  #leave(target: number): void {
-    this.#spill();
-    if (this.#seams.has(target)) this.#countSeam(target);
-    this.#chain(target);
-  }
-
-  /** Goes on in a region that this one might go on in itself: asks for that when it happens often. */
-  #countSeam(target: number): void {
-    const code = this.#code;
-    const { i32 } = code;
-    const { seams } = this.#counts;
-    const { limits } = this.#functions.codeMap;
-    const times = code.let32(i32.add(i32.load16U(i32.const(0), seams), 1));
-    code.if(
-      i32.ltU(times.get(), limits.seams),
-      () => i32.store16(i32.const(0), times.get(), seams),
-      () => this.#askForWhole(this.#guest(target)),
-    );
-  }
-
-  get #counts(): ReturnType<typeof countsOf> {
-    return countsOf(this.#functions.codeMap, hostOf(this.#pages, (this.#blocks[0] as Block).start));
-  }
-
-  /** Asks for a region that has in it what this one leaves for. Goes on at a guest address with all registers stored. */
-  #askForWhole(pc: I64): void {
-    const code = this.#code;
-    const { i32, i64 } = code;
-    const { state, remaining, returnTo, depth } = this.#vars;
-    const at = code.let64(pc);
-    i64.store(state.get(), at.get(), State.PC);
-    i32.store16(i32.const(0), this.#functions.codeMap.limits.seams, this.#counts.seams);
-    i32.store16(i32.const(0), PATIENCE_LIMIT, this.#counts.blame);
-    i32.store(state.get(), 0, State.FAULT);
-    i32.store(state.get(), hostOf(this.#pages, (this.#blocks[0] as Block).start), State.BAILED_REGION);
-    this.#functions.bail(code, [state.get(), remaining.get(), returnTo.get(), depth.get()]);
-  }
-
-  /** Goes on at a host address with all registers stored. */
-  #chain(target: number): void {
-    const code = this.#code;
-    const { state, remaining, returnTo, depth } = this.#vars;
-    if (this.#isInPage(target)) {
-      if (this.#functions.tailCalls) {
-        const index = this.#translationOf(target);
-        code.if(
-          code.i32.gtS(index.get(), 0),
-          () => {
-            const from = [
-              state.get(),
-              this.#deltaOf(target),
-              remaining.get(),
-              returnTo.get(),
-              depth.get(),
-            ] as const;
-            code.returnCallIndirect(this.#functions.region, from, index.get());
-          },
-          undefined,
-          "likely",
-        );
-      }
-    }
-    const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
-    this.#functions.chain(code, [...from, this.#guest(target)]);
+    this.#second.enter(place, () => {
+      this.#spill();
+      this.#leaving.toUnknownPage(addressOf(place));
+    });
   }
 
   #gotoPc(pc: Var<"i64">): void {
@@ -487,30 +348,8 @@ class RegionEmitter {
       return;
     }
     this.#spill();
-    this.#countDispatch(pc);
-    this.#leaveTo(pc);
-  }
-
-  /** Goes on at a guest address with all registers stored. */
-  #leaveTo(pc: Var<"i64">): void {
-    const { state, remaining, returnTo, depth } = this.#vars;
-    const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
-    this.#functions.chain(this.#code, [...from, pc.get()]);
-  }
-
-  /** An indirect jump in the page may be one to what the region might have in it. */
-  #countDispatch(pc: Var<"i64">): void {
-    const code = this.#code;
-    const { i32, i64 } = code;
-    const offset = code.let64(i64.sub(pc.get(), this.#guest(this.#page)));
-    code.if(i64.ltU(offset.get(), PAGE_SIZE), () => {
-      const host = i32.add(i32.wrapI64(offset.get()), this.#page);
-      const isDue = i32.eq(
-        countWay(code, this.#functions.codeMap, host),
-        this.#functions.codeMap.limits.dispatch,
-      );
-      code.if(isDue, () => this.#askForWhole(pc.get()), undefined, "unlikely");
-    });
+    this.#leaving.countDispatch(pc);
+    this.#leaving.toPc(pc);
   }
 
   #goto(target: number): void {
@@ -526,14 +365,18 @@ class RegionEmitter {
 
   #goOn(place: number): void {
     const label = this.#targets.get(place);
-    if (label === undefined) this.#leave(addressOf(place));
-    else this.#code.br(label);
+    if (label !== undefined) {
+      this.#code.br(label);
+      return;
+    }
+    this.#spill();
+    this.#leaving.to(addressOf(place));
   }
 
   #branchIf(condition: I32, target: number): void {
     const place = this.#here(target);
     const label = this.#targets.get(place);
-    const isPlain = !this.#needsSecond(place) || this.#isSecond;
+    const isPlain = !this.#second.isNeeded(place) || this.#second.isKnown;
     if (label !== undefined && isPlain) this.#code.brIf(label, condition);
     else this.#code.if(condition, () => this.#goto(target));
   }
@@ -549,34 +392,23 @@ class RegionEmitter {
       return;
     }
     this.#spill();
-    this.#countCall(target);
-    code.if(i32.eqz(this.#callsLeft()), () => this.#chain(target), undefined, "unlikely");
+    this.#leaving.countCall(target, callSite(this.#blocks[this.#block] as Block, this.#pages));
+    code.if(i32.eqz(this.#callsLeft()), () => this.#leaving.chain(target), undefined, "unlikely");
     const anywhere = (): I32 => {
       const from = [state.get(), remaining.get(), this.#returnAddress(), this.#deeper()] as const;
-      return code.call(this.#functions.call, ...from, this.#guest(target));
+      return code.call(this.#functions.call, ...from, this.#leaving.guest(target));
     };
-    if (!this.#isInPage(target)) {
+    if (!this.#second.isInPage(target)) {
       this.#afterCall(anywhere());
       return;
     }
-    const index = this.#translationOf(target);
+    const index = this.#leaving.translationOf(target);
     const here = (): I32 => {
-      const from = [state.get(), this.#deltaOf(target), remaining.get()] as const;
+      const from = [state.get(), this.#leaving.deltaOf(target), remaining.get()] as const;
       const args = [...from, this.#returnAddress(), this.#deeper()] as const;
       return code.callIndirect(this.#functions.region, args, index.get());
     };
     this.#afterCall(code.choose("i32", i32.gtS(index.get(), 0), here, anywhere, "likely"));
-  }
-
-  /** A call to what the region might have a copy of. */
-  #countCall(target: number): void {
-    const code = this.#code;
-    const span = this.#pages.second === undefined ? PAGE_SIZE : 2 * PAGE_SIZE;
-    if (target < this.#page || target >= this.#page + span) return;
-    const site = callSite(this.#blocks[this.#block] as Block, this.#pages);
-    const { codeMap } = this.#functions;
-    const isDue = code.i32.eq(countWay(code, codeMap, code.i32.const(site)), codeMap.limits.calls);
-    code.if(isDue, () => this.#askForWhole(this.#guest(target)), undefined, "unlikely");
   }
 
   /** Guest calls that may still be made as such. */
@@ -589,34 +421,18 @@ class RegionEmitter {
     return this.#code.i32.sub(this.#callsLeft(), 1);
   }
 
-  /** The table index of the translation at a host address; 0 or less where there is none. */
-  #translationOf(host: number): Var<"i32"> {
-    const { i32 } = this.#code;
-    return this.#code.let32(
-      i32.load16S(i32.const(0), this.#functions.entryAddress(hostOf(this.#pages, host)) as number),
-    );
-  }
-
   #callPc(pc: Var<"i64">): void {
     const code = this.#code;
     const { i32 } = code;
-    const { state, remaining, returnTo, depth } = this.#vars;
+    const { state, remaining } = this.#vars;
     this.#spill();
-    code.if(
-      i32.eqz(this.#callsLeft()),
-      () => {
-        const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
-        this.#functions.chain(code, [...from, pc.get()]);
-      },
-      undefined,
-      "unlikely",
-    );
+    code.if(i32.eqz(this.#callsLeft()), () => this.#leaving.toPc(pc), undefined, "unlikely");
     const args = [state.get(), remaining.get(), this.#returnAddress(), this.#deeper(), pc.get()] as const;
     this.#afterCall(code.call(this.#functions.call, ...args));
   }
 
   #returnAddress(): I64 {
-    return this.#guest((this.#blocks[this.#block] as Block).end);
+    return this.#leaving.guest((this.#blocks[this.#block] as Block).end);
   }
 
   #afterCall(result: I32): void {
@@ -628,7 +444,7 @@ class RegionEmitter {
     const end = endOf(this.#blocks[this.#block] as Block);
     const next = this.#indexOf.get(end);
     if (next === undefined) {
-      this.#chain(addressOf(end));
+      this.#leaving.chain(addressOf(end));
       return;
     }
     this.#load(next);
@@ -640,11 +456,11 @@ class RegionEmitter {
 
   #return(pc: Var<"i64">): void {
     const code = this.#code;
-    const { state, remaining, returnTo, depth } = this.#vars;
+    const { remaining, returnTo } = this.#vars;
     const [caller] = (this.#blocks[this.#block] as Block).targets;
     if (caller !== undefined) {
       code.if(
-        code.i64.eq(pc.get(), this.#guest(addressOf(caller))),
+        code.i64.eq(pc.get(), this.#leaving.guest(addressOf(caller))),
         () => {
           this.#enterSecond(caller);
           this.#goOn(caller);
@@ -655,7 +471,6 @@ class RegionEmitter {
     }
     this.#spill();
     code.if(code.i64.eq(pc.get(), returnTo.get()), () => code.return(remaining.get()));
-    const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
-    this.#functions.chain(code, [...from, pc.get()]);
+    this.#leaving.toPc(pc);
   }
 }

@@ -1,4 +1,5 @@
 import type { Code, I32, Var } from "@isomorph/wasm";
+import type { Extent, Located } from "../core/address-space.ts";
 import { Opcode } from "../isa/instruction.ts";
 import type { DecodedInstruction } from "./code-reader.ts";
 import type { Block } from "./region.ts";
@@ -109,8 +110,38 @@ export class PageCache {
     if (pages.length > 0) this.#due.set(i32.add(this.#remaining.get(), PATIENCE * FREE_MISSES));
   }
 
+  /**
+   * Pushes the host address of an access.
+   *
+   * @param locate - Looks at the TLB.
+   * @param leave - Leaves the region if the condition on the stack holds.
+   */
+  host(
+    access: CachedAccess,
+    va: Var<"i64">,
+    { size, reach = 0 }: Extent,
+    locate: () => Located,
+    leave: (condition: I32) => void,
+  ): I32 {
+    const code = this.#code;
+    const { i32, i64 } = code;
+    const { tag, addend } = access.page;
+    code.if(
+      i64.ne(i64.and(va.get(), -4096 | (size - 1)), tag.get()),
+      () => {
+        const { misses, host } = locate();
+        leave(misses());
+        this.#keep(access, va, host());
+      },
+      undefined,
+      "unlikely",
+    );
+    if (reach > 0) leave(i32.gtU(i32.and(i32.wrapI64(va.get()), 4095), 4095 - reach));
+    return i32.add(i32.wrapI64(va.get()), addend.get());
+  }
+
   /** Takes over where an access that missed goes. */
-  keep({ page, isLoaded }: CachedAccess, va: Var<"i64">, host: I32): void {
+  #keep({ page, isLoaded }: CachedAccess, va: Var<"i64">, host: I32): void {
     const code = this.#code;
     const { i32, i64 } = code;
     const at = code.let32(host);

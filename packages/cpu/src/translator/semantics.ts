@@ -171,21 +171,14 @@ export class TranslatorSemantics extends Semantics {
 
   /** The host address of an access to a page that may be known. */
   #cachedHost(access: CachedAccess, va: Var<"i64">, extent: Extent, leave: (condition: I32) => void): I32 {
-    const { code, i32, i64 } = this;
-    const { size, reach = 0 } = extent;
-    code.if(
-      i64.ne(i64.and(va.get(), -4096 | (size - 1)), access.page.tag.get()),
-      () => {
-        const { misses, host } = this.#locate(va, extent);
-        leave(misses());
-        this.#cache.keep(access, va, host());
-      },
-      undefined,
-      "unlikely",
-    );
+    // It leaves where the TLB was looked at, which is not always.
+    const forgetAndLeave = (condition: I32): void => {
+      this.#forgetExit();
+      leave(condition);
+    };
+    const host = this.#cache.host(access, va, extent, () => this.#locate(va, extent), forgetAndLeave);
     this.#forgetExit();
-    if (reach > 0) leave(i32.gtU(i32.and(i32.wrapI64(va.get()), 4095), 4095 - reach));
-    return i32.add(i32.wrapI64(va.get()), access.page.addend.get());
+    return host;
   }
 
   #locate(va: Var<"i64">, extent: Extent): Located {
