@@ -51,10 +51,10 @@ export interface WholeLimits {
   readonly calls: number;
 }
 
-/** The limits that belong to a translation threshold: 4096, 4096 and 250,000 for 2000; with 1, all at once. */
+/** The limits that belong to a translation threshold: 4096, 4096 and 250,000 for 2000; with 1, a few. */
 function wholeLimits(threshold: number): WholeLimits {
   const often = Math.min(Math.ceil(threshold * 2.048), LARGEST_ENTRY);
-  return { seams: often, dispatch: often, calls: Math.ceil(threshold ** 2 / 16) };
+  return { seams: often, dispatch: often, calls: Math.max(Math.ceil(threshold ** 2 / 16), 16) };
 }
 
 /** Highest index of a translation and highest count in an entry. */
@@ -111,13 +111,35 @@ export function countsOf(map: CodeMap, region: number): { readonly blame: number
   return { blame: map.blame + offset, seams: map.seams + offset };
 }
 
-/** Counts a way that a region goes, and pushes how often it went there: a call at a host address, or an indirect jump to it. */
-export function countWay(code: Code, map: CodeMap, host: I32): I32 {
+/**
+ * Counts a way that a region goes: a call at a host address, or an indirect jump to it. At the limit, `due` is executed, and
+ * the way goes on as one that is known to be hot.
+ */
+export function countWay(code: Code, map: CodeMap, host: Var<"i32">, limit: number, due: () => void): void {
   const { i32 } = code;
-  const at = code.let32(i32.and(i32.shl(host, 1), (WAYS - 1) * 4));
+  const mixed = i32.xor(i32.shl(host.get(), 1), i32.shrU(host.get(), 11));
+  const at = code.let32(i32.and(mixed, (WAYS - 1) * 4));
   const times = code.let32(i32.add(i32.load(at.get(), map.ways), 1));
   i32.store(at.get(), times.get(), map.ways);
-  return times.get();
+  code.if(
+    i32.geU(times.get(), limit),
+    () => {
+      i32.store(at.get(), hotFrom(limit), map.ways);
+      due();
+    },
+    undefined,
+    "unlikely",
+  );
+}
+
+/** The count of a way from which on it is hot, given the limit for such ways. */
+function hotFrom(limit: number): number {
+  return Math.ceil(limit / 16);
+}
+
+/** {@link countWay}'s place for a host address, in units of 4 bytes. */
+function wayIndex(host: number): number {
+  return ((host >>> 1) ^ (host >>> 13)) & (WAYS - 1);
 }
 
 /** `(host) → table`: the table of a page, made if there is none; 0 when there is no room for it. */
@@ -208,12 +230,12 @@ export class CodeMapView {
 
   /** How often regions counted a way by {@link countWay}; about, as ways share counts. */
   waysBy(host: number): number {
-    return this.#words[(this.#map.ways >>> 2) + ((host >>> 1) & (WAYS - 1))] as number;
+    return this.#words[(this.#map.ways >>> 2) + wayIndex(host)] as number;
   }
 
   /** Whether calls from a place, given by the host address behind it, are worth a copy of the callee. */
   isHotCall(host: number): boolean {
-    return this.waysBy(host) >= this.#map.limits.calls / 16;
+    return this.waysBy(host) >= hotFrom(this.#map.limits.calls);
   }
 
   /** Whether something is known of a host address: it was reached, or is translated. */
@@ -251,7 +273,9 @@ export class CodeMapView {
         this.#words[(extra + entry * FetchTlb.ENTRY_SIZE) >>> 2] = 0;
       }
     }
-    const { directory, pages, start, next } = this.#map;
+    const { directory, pages, start, next, blame } = this.#map;
+    // The counts follow one another.
+    this.#words.fill(0, blame >>> 2, directory >>> 2);
     const used = this.#words[next >>> 2] as number;
     this.#words.fill(0, directory >>> 2, (directory >>> 2) + pages);
     if (used > start) this.#words.fill(0, start >>> 2, used >>> 2);

@@ -41,10 +41,8 @@ export function discoverRegion(
     }
   }
   if (isWhole) blocks = copyCallees(reader, pages, blocks, map);
-  blocks = [
-    ...blocks.filter(({ copy, start }) => copy === 0 && start === entry),
-    ...blocks.filter(({ copy, start }) => copy !== 0 || start !== entry),
-  ];
+  const isEntry = ({ copy, start }: Block): boolean => copy === 0 && start === entry;
+  blocks = [...blocks.filter(isEntry), ...blocks.filter((block) => !isEntry(block))];
   let used = 0;
   let usesFloat = false;
   let last = entry;

@@ -244,7 +244,7 @@ class RegionEmitter {
     return i32.ltS(i32.sub(remaining.get(), longest), i32.load(state.get(), Mailbox.MAIL));
   }
 
-  /** @param isCached - Whether it is in a loop without calls. */
+  /** @param isCached - Whether it is in a loop that knows the pages of its accesses. */
   #sequence(items: readonly Item[], isCached = false): void {
     const code = this.#code;
     const starts = items.map((item) => this.#startOf(item));
@@ -257,28 +257,28 @@ class RegionEmitter {
       if (item.kind === "block") this.#emitBlock(item.block);
       else {
         const start = starts[index] as number;
-        if (!isCached) this.#forgetPages(item);
+        const knowsPages = isCached || this.#forgetPages(item);
         this.#targets.set(start, code.beginLoop());
         this.#checkBudget(item.first);
-        this.#sequence(item.items, isCached || this.#isPure(item));
+        this.#sequence(item.items, knowsPages);
         this.#targets.delete(start);
         code.end();
       }
     });
   }
 
-  /** Whether nothing but instructions of a loop is executed while control is in it. */
-  #isPure(loop: Item): boolean {
-    return blocksOf([loop]).every((index) => {
-      const { isCall, instructions } = this.#blocks[index] as Block;
-      return !isCall && instructions.every(({ instruction }) => instruction.flow !== "system");
-    });
+  /** Whether nothing but instructions of the region is executed while control is in an item. */
+  #isPure(item: Item): boolean {
+    if (item.kind === "loop") return item.items.every((inner) => this.#isPure(inner));
+    const { isCall, instructions } = this.#blocks[item.block] as Block;
+    return !isCall && instructions.every(({ instruction }) => instruction.flow !== "system");
   }
 
-  /** Before a loop that can know the pages of its accesses. */
-  #forgetPages(loop: Item): void {
-    if (!this.#isWhole || this.#functions.space.flat !== undefined || !this.#isPure(loop)) return;
+  /** Before a loop: whether it can know the pages of its accesses. */
+  #forgetPages(loop: Item): boolean {
+    if (!this.#isWhole || this.#functions.space.flat !== undefined || !this.#isPure(loop)) return false;
     this.#cache.forget(this.#cache.follow(this.#blocks, this.#successors, blocksOf([loop])));
+    return true;
   }
 
   #startOf(item: Item): number {
@@ -328,6 +328,7 @@ class RegionEmitter {
       code.brTable(i32.shrU(i32.wrapI64(offset.get()), 1), labels, elsewhere);
     });
     this.#spill();
+    this.#leaving.countDispatch(this.#dispatchedPc);
     this.#leaving.toPc(this.#dispatchedPc);
   }
 

@@ -126,9 +126,8 @@ export class Leaving {
     const page = this.#pages.first;
     const offset = code.let64(i64.sub(pc.get(), this.guest(page)));
     code.if(i64.ltU(offset.get(), PAGE_SIZE), () => {
-      const host = i32.add(i32.wrapI64(offset.get()), page);
-      const isDue = i32.eq(countWay(code, codeMap, host), codeMap.limits.dispatch);
-      code.if(isDue, () => this.#askForWhole(() => pc.get()), undefined, "unlikely");
+      const host = code.let32(i32.add(i32.wrapI64(offset.get()), page));
+      countWay(code, codeMap, host, codeMap.limits.dispatch, () => this.#askForWhole(() => pc.get()));
     });
   }
 
@@ -142,8 +141,8 @@ export class Leaving {
     const { codeMap } = this.#functions;
     const { first, second } = this.#pages;
     if (target < first || target >= first + (second === undefined ? PAGE_SIZE : 2 * PAGE_SIZE)) return;
-    const isDue = code.i32.eq(countWay(code, codeMap, code.i32.const(site)), codeMap.limits.calls);
-    code.if(isDue, () => this.#askForWhole(() => this.guest(target)), undefined, "unlikely");
+    const host = code.let32(code.i32.const(site));
+    countWay(code, codeMap, host, codeMap.limits.calls, () => this.#askForWhole(() => this.guest(target)));
   }
 
   /** Asks for a region that has in it what this one leaves for, and leaves what is at a guest address to the interpreter. */

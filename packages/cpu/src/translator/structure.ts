@@ -36,6 +36,9 @@ class Flow {
   readonly #order: number[] = [];
   readonly #place: Int32Array;
   readonly #dominator: Int32Array;
+  /** Numbers in the tree of dominators: a block's own, and the highest of what it dominates. */
+  readonly #first: Int32Array;
+  readonly #last: Int32Array;
   /** Outer loops before those in them. */
   readonly #loops: Loop[];
 
@@ -43,8 +46,11 @@ class Flow {
     this.#successors = successorsOf(blocks);
     this.#place = new Int32Array(blocks.length).fill(-1);
     this.#dominator = new Int32Array(blocks.length).fill(-1);
+    this.#first = new Int32Array(blocks.length).fill(-1);
+    this.#last = new Int32Array(blocks.length).fill(-1);
     this.#walk();
     this.#findDominators();
+    this.#numberTree();
     this.#loops = this.#findLoops();
   }
 
@@ -100,10 +106,28 @@ class Flow {
     return left;
   }
 
+  /** Numbers the tree of dominators, so that what a block dominates has the numbers from its own to its last. */
+  #numberTree(): void {
+    const children: number[][] = this.#successors.map(() => []);
+    for (const block of this.#order.slice(1)) children[this.#dominator[block] as number]?.push(block);
+    const stack = [0];
+    let number = 0;
+    const entered: number[] = [];
+    while (stack.length > 0) {
+      const block = stack.pop() as number;
+      this.#first[block] = number++;
+      entered.push(block);
+      stack.push(...(children[block] as number[]));
+    }
+    for (const block of entered.reverse()) {
+      const last = (children[block] as number[]).map((child) => this.#last[child] as number);
+      this.#last[block] = Math.max(this.#first[block] as number, ...last);
+    }
+  }
+
   #dominates(a: number, b: number): boolean {
-    let at = b;
-    while ((this.#place[at] as number) > (this.#place[a] as number)) at = this.#dominator[at] as number;
-    return at === a;
+    const at = this.#first[b] as number;
+    return at >= (this.#first[a] as number) && at <= (this.#last[a] as number);
   }
 
   #findLoops(): Loop[] {

@@ -58,6 +58,8 @@ const BATCH = 24;
 const PATIENCE = 3;
 /** Regions at once; above it all are dropped and the hot ones come back. */
 const MAX_REGIONS = 16384;
+/** Translations of a region as a whole: more of what it might have in it may become hot later. */
+const MAX_TIMES_WHOLE = 4;
 /** Guest instructions in them, as regions may overlap: what bounds the memory that their code takes of the host. */
 const MAX_INSTRUCTIONS = 1 << 20;
 
@@ -73,8 +75,8 @@ export class Translator {
   readonly #pages = new Map<number, Set<Translation>>();
   readonly #byEntry = new Map<number, Translation>();
   readonly #dataPages = new DataPages();
-  /** Entries of regions that are to have in them what others have too. */
-  readonly #whole = new Set<number>();
+  /** Entries of regions that are to have in them what others have too, and how often that was asked for. */
+  readonly #whole = new Map<number, number>();
   /** Entries of regions that are to do accesses themselves that miss the TLB. */
   readonly #patient = new Set<number>();
   readonly #early: EarlyTranslation | undefined;
@@ -143,15 +145,18 @@ export class Translator {
       this.#startOver();
       return;
     }
-    const host = request & ~1;
+    // Not by bits: host addresses go up to 2^32.
+    const host = request - (request & 1);
     if (request !== host) {
-      const changed = this.#map.takeSeams(host) ? this.#whole : this.#patient;
-      if (changed === this.#patient && changed.has(host)) return;
+      const isSeams = this.#map.takeSeams(host);
+      const times = (this.#whole.get(host) ?? 0) + (isSeams ? 1 : 0);
+      if (isSeams ? times > MAX_TIMES_WHOLE : this.#patient.has(host)) return;
       const translation = this.#byEntry.get(host);
       if (translation === undefined) return;
-      const kinds = [this.#whole, this.#patient].filter((kind) => kind === changed || kind.has(host));
+      const isPatient = !isSeams || this.#patient.has(host);
       this.#remove(translation);
-      for (const kind of kinds) kind.add(host);
+      if (times > 0) this.#whole.set(host, times);
+      if (isPatient) this.#patient.add(host);
       this.#ask(host, translation.secondPage);
       return;
     }
@@ -204,7 +209,7 @@ export class Translator {
       const following = this.#space.flat === undefined ? next : this.#followingPage(entry);
       const second = following === undefined || this.#isData(following >>> 12) ? undefined : following;
       const kinds = this.#early?.kindsOf(entry) ?? 0;
-      if (kinds & RegionKind.WHOLE) this.#whole.add(entry);
+      if (kinds & RegionKind.WHOLE) this.#whole.set(entry, 1);
       if (kinds & RegionKind.PATIENT) this.#patient.add(entry);
       const region = discoverRegion(this.#reader, entry, {
         secondPage: second,

@@ -36,6 +36,8 @@ const PAGE_PARCELS = PAGE_SIZE / 2;
 /** The pages under way, by parcel: instructions that begin there, and whether a block does. */
 const found: (DecodedInstruction | undefined)[] = new Array(2 * PAGE_PARCELS).fill(undefined);
 const leads = new Uint8Array(2 * PAGE_PARCELS);
+/** Whether an instruction is in a block. */
+const placed = new Uint8Array(2 * PAGE_PARCELS);
 
 /** Follows static control flow from `entry` on, calls and returns left out. */
 export function walk(
@@ -91,26 +93,29 @@ export function walk(
   return { blocks: size === 0 ? [] : cut(lowest, last), size, isCut: size >= limit, seams };
 }
 
-/** Cuts the instructions that were found, from parcel `lowest` to `last`, into blocks. */
+/**
+ * Cuts the instructions that were found, from parcel `lowest` to `last`, into blocks. Where instructions overlap, since control
+ * gets into the middle of one, a block may end at one that another block has in its middle.
+ */
 function cut(lowest: number, last: number): Block[] {
   const blocks: Block[] = [];
-  for (let parcel = lowest; parcel <= last; ) {
-    let next = found[parcel];
-    if (next === undefined) {
-      parcel++;
-      continue;
-    }
+  placed.fill(0);
+  for (let start = lowest; start <= last; start++) {
+    let next = found[start];
+    if (next === undefined || placed[start] === 1) continue;
+    let parcel = start;
     const instructions: DecodedInstruction[] = [];
     let exposed = 0;
     let written = 0;
     let end = next;
     do {
       instructions.push(next);
+      placed[parcel] = 1;
       end = next;
       exposed |= next.read & ~written;
       written |= next.written;
       parcel += next.length >>> 1;
-      next = parcel > last || leads[parcel] === 1 ? undefined : found[parcel];
+      next = parcel > last || leads[parcel] === 1 || placed[parcel] === 1 ? undefined : found[parcel];
     } while (next !== undefined && end.transfer === undefined);
     const { transfer } = end;
     const target = targetOf(end);
