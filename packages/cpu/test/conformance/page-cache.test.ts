@@ -75,7 +75,7 @@ test.each([
     ${store} a0, 0(t2)
     ${load} t5, 0(t2)
     xor a0, a0, t5
-    addi t1, t1, ${step > 2047 ? 2047 : step}
+    addi t1, t1, ${Math.min(step, 2047)}
     ${step > 2047 ? `addi t1, t1, ${step - 2047 - 2047}\n addi t1, t1, 2047` : ""}
     addi t2, t2, ${step > 2047 ? -step % 64 : step}
     addi t3, t3, -1
@@ -467,7 +467,9 @@ test("a page that may be read only, behind one that may be written", () => {
         andi t1, t1, ~${Pte.W}
         sd t1, 0(s5)
         sfence.vma
-      same:`,
+      same:
+        li t1, ${WINDOW + 0x1000}
+        ld t2, 0(t1)`,
       ),
       handler: `csrr t5, mcause
         add a3, a3, t5
