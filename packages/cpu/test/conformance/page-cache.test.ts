@@ -501,9 +501,9 @@ test("an access across the end of a page that was accessed before by the same re
         andi t4, t1, 63
         addi t4, t4, -56
         bnez t4, go
+        sd a0, 4(t1)
         lw t4, 6(t1)
         add a0, a0, t4
-        sd a0, 4(t1)
       go:
         addi t1, t1, 8
         addi t3, t3, -1
