@@ -35,7 +35,7 @@ export function copyCallees(
   for (let next = work.shift(); next !== undefined; next = work.shift()) {
     const { block, depth } = next;
     const target = targetOfCall(block.instructions.at(-1));
-    const isCold = !map.isHotCall(siteOf(block, pages));
+    const isCold = !map.isHotCall(callSite(block, pages));
     const callee = target === undefined || isCold || depth >= MAX_DEPTH ? undefined : calleeAt(target);
     const length = callee === undefined ? 0 : sizeOf(callee);
     if (callee === undefined || target === undefined || size + length > MAX_COPIED) {
@@ -56,7 +56,7 @@ export function copyCallees(
 }
 
 /** What calls are counted by: the host address behind a call. */
-export function siteOf({ end }: Block, pages: Pages): number {
+export function callSite({ end }: Block, pages: Pages): number {
   return hostOf(pages, end);
 }
 

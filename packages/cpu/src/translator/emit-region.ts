@@ -5,8 +5,8 @@ import { State } from "../state.ts";
 import { Mailbox } from "../threads/layout.ts";
 import { FROM_INTERPRETER, REGION_PARAMS, Unwind } from "./chain.ts";
 import type { Pages } from "./code-reader.ts";
-import { siteOf as callSite } from "./copy-callees.ts";
-import { EXIT_OFFSET_BITS, exitSite as siteOf } from "./exit-site.ts";
+import { callSite } from "./copy-callees.ts";
+import { EXIT_OFFSET_BITS, exitSite as exitSiteOf } from "./exit-site.ts";
 import { FloatRegisters } from "./float-registers.ts";
 import { Leaving } from "./leaving.ts";
 import { longestWays } from "./longest-ways.ts";
@@ -226,7 +226,7 @@ class RegionEmitter {
       return;
     }
     const { exitSite, exitDirty } = this.#vars;
-    exitSite.set(i32.const(siteOf(this.#page, (this.#blocks[index] as Block).start, 0)));
+    exitSite.set(i32.const(exitSiteOf(this.#page, (this.#blocks[index] as Block).start, 0)));
     exitDirty.set(i32.const(this.#registers.dirty[index] as number));
     this.#vars.float.prepareExitAt(index);
     code.brIf(this.#bail as Label, this.#mayNotLast(index), "unlikely");
