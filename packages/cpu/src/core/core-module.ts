@@ -149,9 +149,10 @@ export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
   module.export("protectCode", mmu.protectCode);
   module.export("stripCodePages", mmu.stripCodePages);
   module.export("host", mmu.host);
-  const { chain, bail } = defineChain(module, interpret, isFlat ? { space: layout, codeMap } : undefined);
+  const { chain, bail, ask } = defineChain(module, interpret, codeMap, isFlat ? layout : undefined);
   module.export("chain", chain);
   module.export("bail", bail);
+  module.export("ask", ask);
   for (const [name, target] of floatFunctions(float)) module.export(name, target);
   return module.toBytes();
 }

@@ -10,7 +10,7 @@ import {
 } from "@isomorph/wasm";
 import { fetchTlbEntry, fetchTlbHit, fetchTlbHost } from "../core/soft-tlb.ts";
 import { State } from "../state.ts";
-import { type CodeMap, entryOf } from "./code-map.ts";
+import { blameOf, type CodeMap, entryOf, PATIENCE_LIMIT } from "./code-map.ts";
 
 /** `(state, remaining, returnTo, depth, pc)`: goes on at a guest address. */
 export type Chain = FunctionRef<readonly ["i32", "i32", "i64", "i32", "i64"], "i32">;
@@ -60,14 +60,14 @@ export interface ChainFunctions {
   readonly chain: Chain;
   /** `(state, remaining, returnTo, depth)`: leaves the instruction at PC to the interpreter. */
   readonly bail: FunctionRef<readonly ["i32", "i32", "i64", "i32"], "i32">;
+  /**
+   * `(state, remaining, returnTo, depth, pc, region)`: asks for a whole region in the place of the one that is at a host
+   * address, and leaves what is at the guest address `pc` to the interpreter.
+   */
+  readonly ask: FunctionRef<readonly ["i32", "i32", "i64", "i32", "i64", "i32"], "i32">;
 }
+export const ASK_PARAMS: ChainFunctions["ask"]["params"] = ["i32", "i32", "i64", "i32", "i64", "i32"];
 export const BAIL_PARAMS: ChainFunctions["bail"]["params"] = ["i32", "i32", "i64", "i32"];
-
-/** Where the function of {@link defineChain} finds translations if there is no TLB of fetches. */
-export interface FlatChain {
-  readonly space: FlatLayout;
-  readonly codeMap: CodeMap;
-}
 
 /**
  * `(state, remaining, returnTo, depth, skipLookup) → remaining`: interprets from PC on in place of a region, with the
@@ -83,7 +83,8 @@ export type Interpret = FunctionRef<readonly ["i32", "i32", "i64", "i32", "i32"]
 export function defineChain(
   module: ModuleBuilder,
   interpret: Interpret,
-  flat: FlatChain | undefined,
+  codeMap: CodeMap,
+  flat: FlatLayout | undefined,
 ): ChainFunctions {
   const signature = module.signature(REGION_PARAMS, "i32");
   const goOn = (code: Code, args: Values<Interpret["params"]>): I32 => {
@@ -98,9 +99,8 @@ export function defineChain(
     (code, [state, remaining, returnTo, depth, pc]) => {
       const { i32, i64 } = code;
       if (supportsTailCalls() && flat !== undefined) {
-        const { space, codeMap } = flat;
-        const at = code.let64(i64.add(pc.get(), -space.base));
-        code.if(i64.ltU(at.get(), space.size), () => {
+        const at = code.let64(i64.add(pc.get(), -flat.base));
+        code.if(i64.ltU(at.get(), flat.size), () => {
           const offset = code.let32(i32.wrapI64(at.get()));
           // Page 0 of the memory is empty: where there is no table, there is no translation.
           const table = i32.load(i32.and(i32.shrU(offset.get(), 10), -4), codeMap.directory);
@@ -108,7 +108,7 @@ export function defineChain(
           code.if(
             i32.gtS(index.get(), 0),
             () => {
-              const from = [state.get(), i64.const(space.base - space.ramOffset)] as const;
+              const from = [state.get(), i64.const(flat.base - flat.ramOffset)] as const;
               const args = [...from, remaining.get(), returnTo.get(), depth.get()] as const;
               code.returnCallIndirect(signature, args, index.get());
             },
@@ -149,5 +149,23 @@ export function defineChain(
     );
     return goOn(code, [state.get(), remaining.get(), returnTo.get(), depth.get(), i32.const(Skip.BAILED)]);
   });
-  return { chain, bail };
+  const ask = module.function(
+    "ask",
+    ASK_PARAMS,
+    "i32",
+    (code, [state, remaining, returnTo, depth, pc, region]) => {
+      const { i32, i64 } = code;
+      const blame = code.let32(blameOf(code, codeMap, region));
+      i32.store16(blame.get(), PATIENCE_LIMIT);
+      i32.store16(blame.get(), codeMap.limits.seams, codeMap.seams - codeMap.blame);
+      i64.store(state.get(), pc.get(), State.PC);
+      i32.store(state.get(), 0, State.FAULT);
+      i32.store(state.get(), region.get(), State.BAILED_REGION);
+      const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
+      if (!supportsTailCalls()) return code.call(bail, ...from);
+      code.returnCall(bail, ...from);
+      return i32.const(0);
+    },
+  );
+  return { chain, bail, ask };
 }

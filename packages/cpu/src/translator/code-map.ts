@@ -111,20 +111,29 @@ export function countsOf(map: CodeMap, region: number): { readonly blame: number
   return { blame: map.blame + offset, seams: map.seams + offset };
 }
 
-/**
- * Counts a way that a region goes: a call at a host address, or an indirect jump to it. At the limit, `due` is executed, and
- * the way goes on as one that is known to be hot.
- */
-export function countWay(code: Code, map: CodeMap, host: Var<"i32">, limit: number, due: () => void): void {
+/** The place of the count of a way that a region goes: a call at a host address, or an indirect jump to it. */
+export function wayAddress(map: CodeMap, host: number): number {
+  return map.ways + wayIndex(host) * 4;
+}
+
+/** Pushes {@link wayAddress} less `ways`. */
+export function wayOf(code: Code, host: Var<"i32">): I32 {
   const { i32 } = code;
-  const mixed = i32.xor(i32.shl(host.get(), 1), i32.shrU(host.get(), 11));
-  const at = code.let32(i32.and(mixed, (WAYS - 1) * 4));
-  const times = code.let32(i32.add(i32.load(at.get(), map.ways), 1));
-  i32.store(at.get(), times.get(), map.ways);
+  return i32.and(i32.xor(i32.shl(host.get(), 1), i32.shrU(host.get(), 11)), (WAYS - 1) * 4);
+}
+
+/**
+ * Counts a way whose count is at `base` plus `offset`. At the limit, `due` is executed, and the way goes on as one that is
+ * known to be hot.
+ */
+export function countWay(code: Code, base: () => I32, offset: number, limit: number, due: () => void): void {
+  const { i32 } = code;
+  const times = code.let32(i32.add(i32.load(base(), offset), 1));
+  i32.store(base(), times.get(), offset);
   code.if(
     i32.geU(times.get(), limit),
     () => {
-      i32.store(at.get(), hotFrom(limit), map.ways);
+      i32.store(base(), hotFrom(limit), offset);
       due();
     },
     undefined,
@@ -137,7 +146,7 @@ function hotFrom(limit: number): number {
   return Math.ceil(limit / 16);
 }
 
-/** {@link countWay}'s place for a host address, in units of 4 bytes. */
+/** Where the count for a host address is, in units of 4 bytes. */
 function wayIndex(host: number): number {
   return ((host >>> 1) ^ (host >>> 13)) & (WAYS - 1);
 }

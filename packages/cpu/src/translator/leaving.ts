@@ -1,6 +1,5 @@
 import type { Code, I64, Var } from "@isomorph/wasm";
-import { State } from "../state.ts";
-import { countsOf, countWay, PATIENCE_LIMIT } from "./code-map.ts";
+import { countsOf, countWay, wayAddress, wayOf } from "./code-map.ts";
 import { hostOf, PAGE_SIZE, type Pages } from "./code-reader.ts";
 import type { Region } from "./region.ts";
 import { guestAddress, type RegionFunctions, type RegionVars } from "./region-functions.ts";
@@ -127,7 +126,9 @@ export class Leaving {
     const offset = code.let64(i64.sub(pc.get(), this.guest(page)));
     code.if(i64.ltU(offset.get(), PAGE_SIZE), () => {
       const host = code.let32(i32.add(i32.wrapI64(offset.get()), page));
-      countWay(code, codeMap, host, codeMap.limits.dispatch, () => this.#askForWhole(() => pc.get()));
+      const way = code.let32(wayOf(code, host));
+      const due = (): void => this.#askForWhole(() => pc.get());
+      countWay(code, () => way.get(), codeMap.ways, codeMap.limits.dispatch, due);
     });
   }
 
@@ -141,22 +142,15 @@ export class Leaving {
     const { codeMap } = this.#functions;
     const { first, second } = this.#pages;
     if (target < first || target >= first + (second === undefined ? PAGE_SIZE : 2 * PAGE_SIZE)) return;
-    const host = code.let32(code.i32.const(site));
-    countWay(code, codeMap, host, codeMap.limits.calls, () => this.#askForWhole(() => this.guest(target)));
+    const due = (): void => this.#askForWhole(() => this.guest(target));
+    countWay(code, () => code.i32.const(0), wayAddress(codeMap, site), codeMap.limits.calls, due);
   }
 
   /** Asks for a region that has in it what this one leaves for, and leaves what is at a guest address to the interpreter. */
   #askForWhole(pc: () => I64): void {
     const code = this.#code;
-    const { i32, i64 } = code;
     const { state, remaining, returnTo, depth } = this.#vars;
-    const { codeMap } = this.#functions;
-    const { seams, blame } = countsOf(codeMap, this.#entry);
-    i64.store(state.get(), pc(), State.PC);
-    i32.store16(i32.const(0), codeMap.limits.seams, seams);
-    i32.store16(i32.const(0), PATIENCE_LIMIT, blame);
-    i32.store(state.get(), 0, State.FAULT);
-    i32.store(state.get(), this.#entry, State.BAILED_REGION);
-    this.#functions.bail(code, [state.get(), remaining.get(), returnTo.get(), depth.get()]);
+    const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
+    this.#functions.ask(code, [...from, pc(), code.i32.const(this.#entry)]);
   }
 }

@@ -53,6 +53,8 @@ export interface RegionFunctions {
   readonly chain: (code: Code, args: Values<Chain["params"]>) => void;
   /** Leaves the instruction at PC to the interpreter. */
   readonly bail: (code: Code, args: Values<ChainFunctions["bail"]["params"]>) => void;
+  /** Asks for a whole region. */
+  readonly ask: (code: Code, args: Values<ChainFunctions["ask"]["params"]>) => void;
 }
 
 /** Where control goes: the structure of the region decides. */

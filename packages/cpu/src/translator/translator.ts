@@ -11,7 +11,7 @@ import { type AddressSpace, translatedSpace } from "../core/address-space.ts";
 import { plainMemory, sharedMemory } from "../core/atomic-memory.ts";
 import { type CoreExports, coreFloatSignatures, memoryLimits } from "../core/core-module.ts";
 import type { FloatName } from "../isa/semantics.ts";
-import { BAIL_PARAMS, CHAIN_PARAMS, REGION_PARAMS } from "./chain.ts";
+import { ASK_PARAMS, BAIL_PARAMS, CHAIN_PARAMS, REGION_PARAMS } from "./chain.ts";
 import { type CodeMap, CodeMapView } from "./code-map.ts";
 import { type CodePages, flatCodePages, localCodePages } from "./code-pages.ts";
 import { type CodeReader, codeReader } from "./code-reader.ts";
@@ -441,6 +441,7 @@ function importCore(
   module.importMemory("env", "memory", memoryLimits(memory.memory));
   const chain = module.importFunction("core", "chain", CHAIN_PARAMS, "i32");
   const bail = module.importFunction("core", "bail", BAIL_PARAMS, "i32");
+  const ask = module.importFunction("core", "ask", ASK_PARAMS, "i32");
   const host = module.importFunction("core", "host", ["i32", "i64", "i32", "i32"], "i32");
   const csr: CsrAccessFunctions = {
     csrLegal: module.importFunction("core", "csrLegal", ["i32", "i32", "i32"], "i32"),
@@ -472,6 +473,7 @@ function importCore(
     tailCalls: supportsTailCalls(),
     chain: continueWith(chain),
     bail: continueWith(bail),
+    ask: continueWith(ask),
   };
 }
 
