@@ -51,10 +51,13 @@ export interface WholeLimits {
   readonly calls: number;
 }
 
-/** The limits that belong to a translation threshold: 4096, 4096 and 250,000 for 2000; with 1, a few. */
+/** The limits that belong to a translation threshold: 4096, 62,500 and a million for 2000; with 1, a few. */
 function wholeLimits(threshold: number): WholeLimits {
-  const often = Math.min(Math.ceil(threshold * 2.048), LARGEST_ENTRY);
-  return { seams: often, dispatch: often, calls: Math.max(Math.ceil(threshold ** 2 / 16), 16) };
+  return {
+    seams: Math.min(Math.ceil(threshold * 2.048), LARGEST_ENTRY),
+    dispatch: Math.max(Math.ceil(threshold ** 2 / 64), 3),
+    calls: Math.max(Math.ceil(threshold ** 2 / 4), 16),
+  };
 }
 
 /** Highest index of a translation and highest count in an entry. */
