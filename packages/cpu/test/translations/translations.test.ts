@@ -64,12 +64,14 @@ describe("known code", () => {
     }
   });
 
-  test("with a threshold of so few times that there is nothing to gain, or none, changes nothing", () => {
+  test("with a threshold of so few times that there is little to gain, or none, the results are the same", () => {
     for (const translationThreshold of [0, 1, 20]) {
       const without = run({ translationThreshold });
       const withThem = run({ translationThreshold, translations: TRANSLATIONS });
       expect(withThem.left).toEqual(without.left);
-      expect(interpreted(withThem)).toBe(interpreted(without));
+      // What is known to be whole is so at once: the instructions that asking for it costs are saved.
+      if (translationThreshold === 0) expect(interpreted(withThem)).toBe(interpreted(without));
+      else expect(interpreted(withThem)).toBeLessThanOrEqual(interpreted(without));
     }
   });
 });
