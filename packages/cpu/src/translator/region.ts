@@ -31,7 +31,7 @@ export interface Region {
   readonly used: number;
   /** Whether it has floating-point instructions. */
   readonly usesFloat: boolean;
-  /** Addresses at which it goes on in another region, and functions that it calls, although it might have them in it. */
+  /** Addresses at which it goes on in another region although it might have gone on itself. */
   readonly seams: ReadonlySet<number>;
   /** Whether it has all in it that it can. */
   readonly isWhole: boolean;
