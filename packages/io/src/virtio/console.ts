@@ -12,6 +12,7 @@ import type { BytePort } from "../host/byte-port.ts";
 import { HostPort } from "../host/host-port.ts";
 import { bytesField, checkVersion, integerField } from "../snapshot.ts";
 import { readConfig } from "./config-bytes.ts";
+import { MAX_AT_ONCE, MAX_CHAIN, MAX_CHUNK } from "./transmit-limits.ts";
 
 /** Feature bits (VIRTIO 1.2, section 5.3.3). */
 const VIRTIO_CONSOLE_F_SIZE = 1n << 0n;
@@ -19,12 +20,6 @@ const VIRTIO_CONSOLE_F_EMERG_WRITE = 1n << 2n;
 const RECEIVE = 0;
 const TRANSMIT = 1;
 const EMERGENCY = 8;
-/** Bytes handed to the host at a time at most. */
-const MAX_CHUNK = 65536;
-/** Bytes of one chain that are sent, far above what drivers put into one. */
-const MAX_CHAIN = 1 << 20;
-/** Bytes sent at once; what is left of the queue waits for the event loop's next turn. */
-const MAX_AT_ONCE = 16 << 20;
 
 /** How a {@link VirtioConsole} is set up. */
 export interface VirtioConsoleOptions {

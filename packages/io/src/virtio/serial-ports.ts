@@ -12,6 +12,7 @@ import type { Counters } from "../counters.ts";
 import { SerialPort } from "../host/serial-port.ts";
 import { booleanField, bytesField, checkVersion, listField, stateField } from "../snapshot.ts";
 import { readConfig } from "./config-bytes.ts";
+import { MAX_AT_ONCE, MAX_CHAIN, MAX_CHUNK } from "./transmit-limits.ts";
 
 const VIRTIO_CONSOLE_F_MULTIPORT = 1n << 1n;
 /** Control messages (VIRTIO 1.2, section 5.3.6.2). */
@@ -26,12 +27,6 @@ const MESSAGE_SIZE = 8;
 /** Linux has as many ports of a device at most. */
 const MAX_PORTS = 31;
 const MAX_NAME = 255;
-/** Bytes handed to the host at a time at most. */
-const MAX_CHUNK = 1 << 16;
-/** Bytes of one chain that are taken, far above what drivers put into one. */
-const MAX_CHAIN = 1 << 20;
-/** Bytes taken from a port at once; what is left of its queue waits for the event loop's next turn. */
-const MAX_AT_ONCE = 16 << 20;
 /** Control messages that wait for the guest at most: a driver that keeps asking and never listens gets no more. */
 const MAX_WAITING = 64;
 
