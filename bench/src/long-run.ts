@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { setUpEngine } from "../../packages/cli/src/engine.ts";
 import { cacheFolder } from "../../packages/cli/src/start/folders.ts";
 import { buildLongRunGuest } from "./long-run/guest.ts";
 import { differenceOf, type LongRun, longRun } from "./long-run/run.ts";
@@ -38,6 +39,7 @@ export async function longRunCommand(args: readonly string[]): Promise<number> {
     process.stderr.write(HELP);
     return 2;
   }
+  setUpEngine();
   const guest = await buildLongRunGuest(cacheFolder(), scale, (line) => console.log(line));
   let first: { readonly name: string; readonly run: LongRun } | undefined;
   for (const threshold of thresholds) {

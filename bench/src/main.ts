@@ -1,5 +1,6 @@
 import { cpus } from "node:os";
 import { benchmarks } from "./benchmarks.ts";
+import { buildWhatIsMeasured } from "./build.ts";
 import { cpuCommand } from "./cpu.ts";
 import { longRunCommand } from "./long-run.ts";
 import { describeCost, runPaired } from "./paired.ts";
@@ -30,7 +31,9 @@ if (name === undefined) {
   const { metric, peer, rounds } = benchmark;
   console.log(`${benchmark.description}`);
   console.log(`${cpus().length} x ${cpus()[0]?.model ?? "unknown CPU"}, Node ${process.version}`);
-  const outcome = await runPaired(benchmark, (line) => console.log(line));
+  const tell = (line: string): void => console.log(line);
+  await buildWhatIsMeasured(tell);
+  const outcome = await runPaired(benchmark, tell);
   console.log(`medians of ${rounds} rounds; the ratio is that of ${metric} time`);
   console.log(`isomorph: ${describeCost(outcome.ours)}`);
   console.log(`${peer}: ${describeCost(outcome.theirs)}`);

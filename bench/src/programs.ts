@@ -1,9 +1,9 @@
 import { fileURLToPath } from "node:url";
 import type { Command } from "./benchmark.ts";
 
-const main = fileURLToPath(new URL("../../packages/cli/src/main.ts", import.meta.url));
+const main = fileURLToPath(new URL("../../packages/cli/bin/isomorph.js", import.meta.url));
 
-/** Our command line, run from source as `npm start` does. */
+/** Our command line as it is published, which is to be built before (build.ts). */
 export function isomorph(argv: readonly string[]): Command {
-  return { argv: [process.execPath, "--conditions=@isomorph/source", main, ...argv] };
+  return { argv: [process.execPath, main, ...argv] };
 }

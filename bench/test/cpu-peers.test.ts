@@ -44,7 +44,7 @@ test("every emulator has one hart, 1 GiB where it is told how much, and the same
   const line = async (emulator: ReturnType<typeof qemu>): Promise<string> =>
     (await emulator.command(images)).argv.join(" ");
   expect(await line(ours())).toMatch(
-    / run --no-tty --memory 1G .*--append console=ttyS0 rdinit=\/bench\/init$/,
+    /packages\/cli\/bin\/isomorph.js run --no-tty --memory 1G .*--append console=ttyS0 rdinit=\/bench\/init$/,
   );
   expect(await line(ours("node  cli.js"))).toMatch(/^node cli.js run --no-tty/);
   expect(await line(qemu())).toMatch(

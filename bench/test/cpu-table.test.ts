@@ -30,26 +30,26 @@ const costs = new Map([
 ]);
 
 describe("a row", () => {
-  test("tells work by user second, medians of the rounds, and the peer's time over ours", () => {
+  test("tells work by user second, medians of the rounds, and the median of the peer's time over ours in each", () => {
     const row = tableRow(rate, costs, columns);
     expect(row).toEqual({
       title: "copies",
       unit: "k/s",
       values: [1.5, 0.75],
-      ratios: [2],
-      cpuRatios: [4 / 3],
+      ratios: [4],
+      cpuRatios: [4],
     });
   });
 
   test("that tells a time tells it for one, and its ratio is above 1 as well where ours is ahead", () => {
     const row = tableRow(time, costs, columns);
-    expect(row).toMatchObject({ unit: "s", values: [0.5, 1], ratios: [2] });
+    expect(row).toMatchObject({ unit: "s", values: [0.5, 1], ratios: [4] });
   });
 
   test("of ours elsewhere tells what that gives of ours", () => {
     const elsewhere = { ...theirs!, isOurs: true };
     const row = tableRow(rate, costs, [ours!, elsewhere]);
-    expect(row).toMatchObject({ ratios: [0.5], cpuRatios: [0.75] });
+    expect(row).toMatchObject({ ratios: [0.25], cpuRatios: [0.25] });
     const [head] = tableCells({ columns: [ours!, elsewhere], rows: [row] });
     expect(head?.slice(-2)).toEqual(["peer / isomorph", "with system time"]);
   });
@@ -59,13 +59,18 @@ describe("a row", () => {
     expect(() => tableRow(rate, none, [ours!])).toThrow(/row copies: too short .* on ours/);
     expect(() => tableRow(rate, none, [theirs!])).toThrow(RangeError);
   });
+
+  test("that someone did not do in all rounds is an error that names both", () => {
+    const short = new Map([...costs, ["theirs", [cost(4)]]]);
+    expect(() => tableRow(rate, short, columns)).toThrow(/row copies: 1 rounds of 3 on theirs/);
+  });
 });
 
 describe("a table", () => {
   const row = tableRow(rate, costs, columns);
   const table = {
     columns,
-    rows: [row, { ...row, title: "more", ratios: [0.5], cpuRatios: [3], values: [1234.5, 0.01234] }],
+    rows: [row, { ...row, title: "more", ratios: [0.25], cpuRatios: [1], values: [1234.5, 0.01234] }],
   };
 
   test("ends with the geometric means of its ratios", () => {
@@ -73,8 +78,8 @@ describe("a table", () => {
     expect(() => geometricMean([])).toThrow(RangeError);
     expect(tableCells(table)).toEqual([
       ["", "unit", "isomorph", "peer", "isomorph / peer", "with system time"],
-      ["copies", "k/s", "1.50", "0.750", "2.00", "1.33"],
-      ["more", "k/s", "1235", "0.0123", "0.50", "3.00"],
+      ["copies", "k/s", "1.50", "0.750", "4.00", "4.00"],
+      ["more", "k/s", "1235", "0.0123", "0.25", "1.00"],
       ["geometric mean", "", "", "", "1.00", "2.00"],
     ]);
   });

@@ -1,12 +1,13 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import type { Command, Cost } from "../benchmark.ts";
+import { onOneCpu } from "../one-cpu.ts";
 import { processTimes } from "./process-times.ts";
 
 /** How much of the output an error quotes, in characters. */
 const QUOTED = 2000;
 
-/** A running emulator: its console on standard input and output, and its clocks. */
+/** A running emulator, on one CPU: its console on standard input and output, and its clocks. */
 export class EmulatorProcess {
   readonly #command: Command;
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
@@ -21,7 +22,7 @@ export class EmulatorProcess {
    */
   constructor(command: Command, onText: (text: string) => void, onEnd: (reason: string) => void) {
     this.#command = command;
-    const [program = "", ...args] = command.argv;
+    const [program = "", ...args] = onOneCpu(command.argv);
     // A group of its own, so that helpers of the emulator end with it.
     this.#child = spawn(program, args, {
       detached: true,

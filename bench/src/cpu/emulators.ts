@@ -45,11 +45,14 @@ const UART = "console=ttyS0";
 const chromiumMain = fileURLToPath(new URL("chromium/main.ts", import.meta.url));
 const v86Main = fileURLToPath(new URL("v86/main.ts", import.meta.url));
 
-/** Ours, from this repository's source; or by a command that takes the same arguments. */
+/** The name of ours among the emulators. */
+export const OURS = "isomorph";
+
+/** Ours, as this repository's build has left it; or by a command that takes the same arguments. */
 export function ours(command?: string): Emulator {
   const words = command?.split(/\s+/).filter(Boolean) ?? [];
   return {
-    name: "isomorph",
+    name: OURS,
     title: "isomorph",
     program: words[0] ?? process.execPath,
     command: async ({ kernel, initrd, append }) => {

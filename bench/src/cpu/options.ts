@@ -32,12 +32,12 @@ export class TableUsageError extends Error {}
 export const help: string = `usage: npm run bench -- cpu [OPTION]...
 
 The peer table: how much guest work an emulator does in a second of its user CPU time, for the same Debian kernel,
-programs, command line and amounts of work, on one hart with 1 GiB.
+programs, command line and amounts of work, on one hart with 1 GiB. Each emulator has one CPU, the same for all.
 
   --row NAME[,NAME]...        these rows only
   --rounds N                  rounds; each emulator runs once in each, in turn (default 5)
   --emulators NAME[,NAME]...  these only; isomorph alone is measured without a ratio
-  --ours COMMAND              instead of this checkout's isomorph; also ISOMORPH_CLI
+  --ours COMMAND              instead of this checkout's isomorph, which is built first; also ISOMORPH_CLI
   --chromium PROGRAM          adds isomorph in this headless Chromium; also CHROMIUM, or chromium among --emulators for
                               the one that Debian installs. Its ratio is to isomorph in Node: 1 is as fast
   --qemu PROGRAM              instead of qemu-system-riscv64; also QEMU

@@ -4,9 +4,20 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { cacheFolder } from "../../../packages/cli/src/start/folders.ts";
 import type { Cost } from "../benchmark.ts";
+import { buildWhatIsMeasured } from "../build.ts";
 import { describeCost } from "../paired.ts";
 import type { Architecture } from "./compile.ts";
-import { architectureOf, chromium, type Emulator, ours, qemu, rvvm, tinyemu, v86 } from "./emulators.ts";
+import {
+  architectureOf,
+  chromium,
+  type Emulator,
+  OURS,
+  ours,
+  qemu,
+  rvvm,
+  tinyemu,
+  v86,
+} from "./emulators.ts";
 import { buildMeasuringGuest, type MeasuringGuest } from "./guest.ts";
 import { type TableOptions, TableUsageError } from "./options.ts";
 import { requireProgram, requireSources, requireV86 } from "./require.ts";
@@ -33,6 +44,9 @@ export async function runTable(options: TableOptions, tell: (line: string) => vo
   for (const { name, program } of emulators) requireProgram(name, program);
   requireSources(options.genuine);
   if (options.v86 !== undefined) requireV86(options.v86);
+  if (options.ours === undefined && emulators.some(({ name }) => name === OURS)) {
+    await buildWhatIsMeasured(tell);
+  }
   const folder = await mkdtemp(join(tmpdir(), "isomorph-bench-"));
   // Also when interrupted, for which `exit` stands in. A browser that was ended may still be about to write there.
   const clean = (): void => rmSync(folder, { recursive: true, force: true, maxRetries: 10 });

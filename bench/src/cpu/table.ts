@@ -11,7 +11,10 @@ export interface TableRow {
   readonly unit: string;
   /** Per second of the emulator's user CPU time, or seconds of it for one; medians, in the emulators' order. */
   readonly values: readonly number[];
-  /** Each peer's user time over ours, above 1 where ours is ahead; ours over ours elsewhere, above 1 where that is. */
+  /**
+   * Each peer's user time over ours, above 1 where ours is ahead; ours over ours elsewhere, above 1 where that is: the
+   * median of the rounds' own ratios, as what disturbs a round disturbs all that is measured in it.
+   */
   readonly ratios: readonly number[];
   /** The same with the time in the host's kernel added. */
   readonly cpuRatios: readonly number[];
@@ -40,25 +43,29 @@ export function geometricMean(values: readonly number[]): number {
 }
 
 /**
- * The medians of a row and their ratios.
+ * The medians of a row, and of its rounds' ratios.
  *
- * @throws Error when a row took no time that could be measured.
+ * @throws Error when a row took no time that could be measured, or someone did not do all rounds.
  */
 export function tableRow(row: Row, costs: RowCosts, columns: readonly Column[]): TableRow {
-  const medians = columns.map(({ name, isOurs = false }) => {
+  const rounds = costs.get(columns[0]!.name)?.length ?? 0;
+  const measured = columns.map(({ name, isOurs = false }) => {
     const of = costs.get(name) ?? [];
-    const user = median(of.map((cost) => cost.user));
-    if (!(user > 0)) throw new Error(`row ${row.name}: too short to be measured on ${name}`);
-    return { isOurs, user, cpu: median(of.map((cost) => cost.user + cost.system)) };
+    if (of.length !== rounds) throw new Error(`row ${row.name}: ${of.length} rounds of ${rounds} on ${name}`);
+    if (!of.every(({ user }) => user > 0))
+      throw new Error(`row ${row.name}: too short to be measured on ${name}`);
+    return { isOurs, user: of.map(({ user }) => user), cpu: of.map(({ user, system }) => user + system) };
   });
-  const [first, ...peers] = medians;
+  const [ours, ...peers] = measured;
   const amount = row.work / row.scale;
+  const ratio = (isOurs: boolean, here: readonly number[], there: readonly number[]): number =>
+    median(here.map((time, round) => (isOurs ? time / there[round]! : there[round]! / time)));
   return {
     title: row.title,
     unit: row.inverse ? "s" : `${row.unit}/s`,
-    values: medians.map(({ user }) => (row.inverse ? user / amount : amount / user)),
-    ratios: peers.map(({ isOurs, user }) => (isOurs ? first!.user / user : user / first!.user)),
-    cpuRatios: peers.map(({ isOurs, cpu }) => (isOurs ? first!.cpu / cpu : cpu / first!.cpu)),
+    values: measured.map(({ user }) => (row.inverse ? median(user) / amount : amount / median(user))),
+    ratios: peers.map(({ isOurs, user }) => ratio(isOurs, ours!.user, user)),
+    cpuRatios: peers.map(({ isOurs, cpu }) => ratio(isOurs, ours!.cpu, cpu)),
   };
 }
 

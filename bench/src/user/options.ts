@@ -16,7 +16,7 @@ export interface UserTableOptions {
 export const userHelp: string = `usage: npm run bench -- user [OPTION]...
 
 Static programs for Linux on riscv64, run in user mode with memory of their own: user CPU time of the whole process,
-start and translation included, against that of qemu-riscv64.
+start and translation included, against that of qemu-riscv64, both on one CPU. The packages are built first.
 
   --program NAME[,NAME]...  these only
   --rounds N                rounds, in which each runs once, after one that does not count (default 5)

@@ -2,10 +2,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { engineFlags } from "../../../packages/cli/src/engine.ts";
+import { buildWhatIsMeasured } from "../build.ts";
 import { compile, genuinePrograms, targets } from "../cpu/compile.ts";
 import { TableUsageError } from "../cpu/options.ts";
 import { hasProgram, requireSources } from "../cpu/require.ts";
 import { geometricMean, textTable } from "../cpu/table.ts";
+import { onOneCpu } from "../one-cpu.ts";
 import { runPaired } from "../paired.ts";
 import type { UserTableOptions } from "./options.ts";
 
@@ -13,10 +16,6 @@ const guests = fileURLToPath(new URL("../../guests", import.meta.url));
 const runner = fileURLToPath(new URL("./run-program.ts", import.meta.url));
 
 const DHRYSTONE_RUNS = 60_000_000;
-
-/** What the command sets too: later engines look at the hints of translated code without being asked. */
-const engineFlags =
-  Number.parseInt(process.versions.v8, 10) < 14 ? ["--experimental-wasm-branch-hinting"] : [];
 
 /** Seconds after which a run has failed. */
 const LIMIT = 300;
@@ -34,6 +33,7 @@ export async function runUserTable(options: UserTableOptions, tell: (line: strin
     throw new TableUsageError(`there is no program ${qemu} (${advice})`);
   }
   requireSources(genuine);
+  await buildWhatIsMeasured(tell);
   const folder = await mkdtemp(join(tmpdir(), "isomorph-bench-"));
   try {
     const cells = [["", "", "isomorph", "qemu-riscv64", "ratio"]];
@@ -53,12 +53,13 @@ export async function runUserTable(options: UserTableOptions, tell: (line: strin
           rounds,
           limit: LIMIT,
           prepare: () => compile(targets.riscv64, output, found?.args ?? [join(guests, source), "-lm"]),
-          // What is measured is the processor: the engine need not compile its JavaScript each time.
+          // As the command has it. What is measured is the processor: the engine need not compile its JavaScript each
+          // time. Without the condition that names the sources, the packages are the built ones.
           ours: () => ({
-            argv: [process.execPath, ...engineFlags, "--conditions=@isomorph/source", runner, ...command],
+            argv: onOneCpu([process.execPath, ...engineFlags(), runner, ...command]),
             env: { NODE_COMPILE_CACHE: join(folder, "cache") },
           }),
-          theirs: () => ({ argv: [qemu, ...command] }),
+          theirs: () => ({ argv: onOneCpu([qemu, ...command]) }),
         },
         (line) => tell(`${title} ${line}`),
       );

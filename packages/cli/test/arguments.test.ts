@@ -48,7 +48,8 @@ describe("values", () => {
     expect(parseMemory("1G")).toBe(2 ** 30);
     expect(() => parseMemory("5000B")).toThrow(/4K/);
     expect(() => parseMemory("4K")).toThrow(/64K/);
-    expect(() => parseMemory("4G")).toThrow(/less than 4G/);
+    expect(parseMemory("6G")).toBe(6 * 2 ** 30);
+    expect(() => parseMemory("16G")).toThrow(/less than 16G/);
   });
 
   test("a disk's flags stand at the end, so that its name may hold commas", () => {

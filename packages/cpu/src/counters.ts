@@ -1,5 +1,5 @@
-import { MmuCounter } from "@isomorph/mmu";
-import type { Code, I32, Var } from "@isomorph/wasm";
+import { type HostAddresses, MmuCounter } from "@isomorph/mmu";
+import type { Code, I32, Int, Var } from "@isomorph/wasm";
 import { Exception, Interrupt } from "./trap/causes.ts";
 
 /**
@@ -64,11 +64,11 @@ function classTables(): { full: bigint; compressed: bigint } {
 }
 
 /** Counts that a region left the instruction at host address `ip`, the first parcel of which is there, to the interpreter. */
-export function emitBailCount(c: Code, state: Var<"i32">, ip: Var<"i32">): void {
+export function emitBailCount(c: Code, state: Var<"i32">, { ram }: HostAddresses, ip: Var<Int>): void {
   const { i32, i64 } = c;
   const { full, compressed } = classTables();
   c.scope(() => {
-    const parcel = c.let32(i32.load16U(ip.get()));
+    const parcel = c.let32(ram(c).i32.load16U(ip.get()));
     const quadrant = c.let32(i32.and(parcel.get(), 3));
     const kind = c.let64(
       c.choose(

@@ -12,5 +12,6 @@ export {
   type ProcessorFactory,
 } from "./processor.ts";
 export { type Riscv64Options, riscv64 } from "./riscv64.ts";
+export type { TranslationsOptions } from "./translations.ts";
 export { riscv64User } from "./user/riscv64-user.ts";
 export type { UserExit, UserHart, UserOptions, UserProcessor } from "./user/user-processor.ts";

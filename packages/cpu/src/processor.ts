@@ -5,7 +5,7 @@ import type { ProcessorThreads } from "./threads/processor-threads.ts";
 export interface ProcessorEnvironment {
   /** GPA of RAM, a multiple of 4096. */
   readonly memoryBase: number;
-  /** Bytes of RAM, a multiple of 4096. */
+  /** Bytes of RAM, a multiple of 4096. Some 4 GiB and more need an engine with WebAssembly memories of 64-bit addresses. */
   readonly memorySize: number;
   /** Number of harts, 1 to 8. */
   readonly harts: number;

@@ -10,23 +10,18 @@ import { writeTables } from "./tables.ts";
 import { ProcessorThreads } from "./threads/processor-threads.ts";
 import { RemoteHart } from "./threads/remote-hart.ts";
 import { announceCodeWrite } from "./threads/shared-code-pages.ts";
-import { bytesOf, readTranslations, Translations } from "./translations.ts";
+import { bytesOf, readTranslations, Translations, type TranslationsOptions } from "./translations.ts";
 import { type CodeMap, codeMap, codeMapSize } from "./translator/code-map.ts";
-import type { KnownCode } from "./translator/known-code.ts";
+import type { EarlierRuns } from "./translator/early-translation.ts";
 import { Translator } from "./translator/translator.ts";
 
 /** How the processor executes. */
-export interface Riscv64Options {
+export interface Riscv64Options extends TranslationsOptions {
   /**
    * How often a jump target is reached before its code is translated to WebAssembly. 0 only interprets.
    * @defaultValue 2000
    */
   readonly translationThreshold?: number;
-  /**
-   * What {@link Processor.translations} gave of an earlier run: code that is in it is translated when it is reached a few
-   * times. Of no bytes, the processor only learns it. Whatever is in it changes nothing but when code is translated.
-   */
-  readonly translations?: Uint8Array | undefined;
 }
 
 /** How far direct jumps reach: their targets are host addresses first, which must not wrap at either end of RAM. */
@@ -81,16 +76,22 @@ const ISA_EXTENSIONS = [
  * `ERR_TRANSLATIONS_VERSION` for `translations` that no processor of this version gave.
  */
 export function riscv64(options: Riscv64Options = {}): ProcessorFactory {
+  return riscv64At(options, 0);
+}
+
+/** The same with RAM at host addresses from `ramStart` on, a multiple of 64 KiB. */
+export function riscv64At(options: Riscv64Options, ramStart: number): ProcessorFactory {
   const { translationThreshold = 2000 } = options;
   checkThreshold(translationThreshold);
-  const known = readTranslations(options.translations);
-  return (environment) => createProcessor(environment, translationThreshold, known);
+  const earlier = readTranslations(options, translationThreshold);
+  return (environment) => createProcessor(environment, translationThreshold, earlier, ramStart);
 }
 
 function createProcessor(
   environment: ProcessorEnvironment,
   translationThreshold: number,
-  known: KnownCode | undefined,
+  earlier: EarlierRuns | undefined,
+  ramStart: number,
 ): Processor {
   const { bus, clock, firmware } = environment;
   if (!Number.isInteger(environment.harts) || environment.harts < 1 || environment.harts > 8) {
@@ -98,7 +99,8 @@ function createProcessor(
   }
   const isThreaded = environment.threads === true;
   const harts = { start: TABLES_END, stride: HART_STRIDE, count: environment.harts };
-  const codeMapStart = TABLES_END + harts.count * HART_STRIDE;
+  // The code map's directory is addressed from where RAM's first page would be number 0.
+  const codeMapStart = Math.max(TABLES_END + harts.count * HART_STRIDE, ramStart / 1024);
   // Threads translate each for itself, and have a code map each.
   const maps = isThreaded ? harts.count : 1;
   const mapSize = codeMapSize(codeMapStart, environment.memorySize);
@@ -107,31 +109,28 @@ function createProcessor(
     ramSize: environment.memorySize,
     reserved: Math.max(codeMapStart + maps * mapSize, JUMP_REACH),
     harts,
+    ramStart,
+    reach: JUMP_REACH,
   };
   const memory = new MachineMemory({ ...layout, shared: isThreaded });
-  const largest = 2 ** 32 - JUMP_REACH - memory.ramOffset;
-  if (memory.size > largest) {
-    throw new RangeError(`memorySize ${memory.size} is too large: at most ${largest} bytes`);
-  }
-  const { buffer } = memory.memory;
+  const { buffer } = memory.memories.memory;
   writeTables(buffer);
   const codeMaps = Array.from({ length: maps }, (_, hart) => codeMapStart + hart * mapSize);
   const allMaps = codeMaps.map((at) => codeMap(at, memory.size, memory.ramOffset, translationThreshold));
   const map = allMaps[0] as CodeMap;
-  const translations = known && new Translations(known, allMaps, memory.memory);
+  const translations = earlier && new Translations(earlier, allMaps, memory);
   const regions = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
   const imports: CoreImports = {
-    memory: memory.memory,
+    ...memory.memories,
     regions,
     mmioCovers: (gpa, size) => (bus.covers(gpa, size as MmioSize) ? 1 : 0),
     mmioRead: (gpa, size) => bus.read(gpa, size as MmioSize),
     mmioWrite: (gpa, size, value) => bus.write(gpa, size as MmioSize, value),
     mmioRead64: (gpa) => bus.read64(gpa),
     mmioWrite64: (gpa, value) => bus.write64(gpa, BigInt.asUintN(64, value)),
-    // WebAssembly hands over the upper half of 32-bit addresses as negative numbers.
-    codeWritten: (ramOffset, length) => translator.codeWritten(ramOffset >>> 0, length),
+    codeWritten: (ramOffset, length) => translator.codeWritten(memory.host.toNumber(ramOffset), length),
     time: () => clock.now(),
-    see: (host) => translator.see(host >>> 0),
+    see: (host) => translator.see(memory.host.toNumber(host)),
     mail() {},
   };
   const coreOptions = {
@@ -152,18 +151,18 @@ function createProcessor(
     regions,
     core,
     expansionTable: EXPANSION_TABLE,
-    early: translations?.early(translationThreshold),
+    early: translations?.early,
   });
   const threads = isThreaded
     ? new ProcessorThreads(
         {
-          memory: memory.memory,
+          memories: memory.memories,
           layout,
           blocks: harts,
           expansionTable: EXPANSION_TABLE,
           codeMaps,
           translationThreshold,
-          translations: translations && { known: translations.knownBytes, logs: translations.logs },
+          translations: translations?.share,
           firmware,
         },
         bus,
@@ -174,13 +173,9 @@ function createProcessor(
     threads === undefined || codeHolders === undefined
       ? (ramOffset, length) => translator.codeWritten(ramOffset, length)
       : (ramOffset, length) => announceCodeWrite(codeHolders, threads.channels, ramOffset, length);
-  const toGpa = (host: number): number | undefined => {
-    const gpa = (host >>> 0) - memory.ramOffset + memory.base;
-    return memory.contains(gpa, 1) ? gpa : undefined;
-  };
   const all = Array.from({ length: harts.count }, (_, id) => {
     const state = harts.start + id * harts.stride;
-    const environment = { id, state, buffer, toGpa, firmware, core, translator };
+    const environment = { id, state, memory, firmware, core, translator };
     const channel = threads?.channels[id];
     return channel === undefined ? new CoreHart(environment) : new RemoteHart(environment, channel);
   });

@@ -61,10 +61,13 @@ const CpuState = {
   SOFTWARE_MIP: 0x300,
   /** 1 when `run` must return soon (4 bytes). */
   EXIT_REQUESTED: 0x308,
-  /** Host address of the block to translate, for the exit that asks for it (4 bytes). */
+  /** Host address of the block to translate, for the exit that asks for it (4 bytes): see `hostFields`. */
   HOT_BLOCK: 0x30c,
   /** Host address of the region that left an instruction to the interpreter, 0 when its budget ended (4 bytes). */
   BAILED_REGION: 0x310,
+  /** The same two where host addresses have 64 bits. */
+  WIDE_HOT_BLOCK: 0x318,
+  WIDE_BAILED_REGION: 0x320,
   /** Event counters, 8 bytes each; see counters.ts. Ends at 0x800. */
   COUNTERS: 0x700,
 } as const;

@@ -8,4 +8,4 @@ export type { HartChannel } from "./threads/channel.ts";
 export { HartThread } from "./threads/hart-thread.ts";
 export { Activity, Control, Mail, Mailbox } from "./threads/layout.ts";
 export type { ProcessorThreads } from "./threads/processor-threads.ts";
-export type { ProcessorShare } from "./threads/share.ts";
+export type { ProcessorShare, SharedTranslations } from "./threads/share.ts";

@@ -27,7 +27,10 @@ export interface VmConfig<F extends DeviceFactories = DeviceFactories> {
    * take turns on this thread.
    */
   readonly threads?: HartThreads | undefined;
-  /** Bytes of RAM: a multiple of 4096, 64 KiB or more. Default 1 GiB. */
+  /**
+   * Bytes of RAM: a multiple of 4096, 64 KiB or more, less than 16 GiB. Some 4 GiB and more need an engine with WebAssembly
+   * memories of 64-bit addresses, such as Node.js 24 and Chromium 133. Default 1 GiB.
+   */
   readonly memory?: number | undefined;
   /** A RISC-V Linux Image or ELF64 executable, also compressed with gzip. It starts in S-mode. */
   readonly kernel?: ImageSource | undefined;

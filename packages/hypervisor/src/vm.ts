@@ -424,7 +424,7 @@ class VirtualMachine<F extends DeviceFactories> implements Vm<F> {
     const { threads } = this.#config;
     const wall = () => Date.now();
     if (threads !== undefined)
-      return sharedClock(() => this.#machine?.processor.threads?.share.memory, threads.now, wall);
+      return sharedClock(() => this.#machine?.processor.threads?.share.memories.memory, threads.now, wall);
     if (clock === "host") return hostClock(() => performance.now(), wall);
     if (clock === "instructions") return instructionClock(() => this.#dispatcher?.instructions ?? 0);
     return embedderClock(clock);

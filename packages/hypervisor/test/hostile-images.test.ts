@@ -182,8 +182,8 @@ describe("machines that are too small or too large", () => {
   });
 
   it.for([
-    5 * 2 ** 30,
-    4 * 2 ** 30,
+    17 * 2 ** 30,
+    16 * 2 ** 30,
     2 ** 52,
     1 << 15,
     (1 << 20) + 1,

@@ -6,10 +6,10 @@ import { LITMUS, runLitmus } from "./support/litmus.ts";
 import { threadGuests } from "./support/thread-guests.ts";
 
 describe("harts in workers of the browser", () => {
-  it.for(threadGuests)("$name", async ({ harts, kernel }) => {
+  it.for(threadGuests)("$name", async ({ harts, memory, kernel }) => {
     await using vm = await createVm({
       cpu: riscv64({ translationThreshold: 200 }),
-      memory: 16 << 20,
+      memory,
       harts,
       kernel,
       threads: webThreads(),

@@ -10,10 +10,10 @@ describe.for([
   ["interpreted", 0],
   ["translated", 200],
 ] as const)("harts in threads, %s", ([, translationThreshold]) => {
-  it.for(threadGuests)("$name", async ({ harts, kernel }) => {
+  it.for(threadGuests)("$name", async ({ harts, memory, kernel }) => {
     await using vm = await createVm({
       cpu: riscv64({ translationThreshold }),
-      memory: 16 << 20,
+      memory,
       harts,
       kernel,
       threads: nodeThreads(),

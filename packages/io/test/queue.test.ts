@@ -8,10 +8,19 @@ const NEXT = 1;
 const WRITE = 2;
 const INDIRECT = 4;
 
-function setup(options: { size?: number; indirect?: boolean; eventIndex?: boolean; start?: number } = {}) {
-  const { size = 8, indirect = true, eventIndex = false, start = 0 } = options;
-  const memory = testMemory(1 << 18);
-  const driver = new DriverQueue({ memory, size, gpa: memory.base, eventIndex, start });
+interface Setup {
+  size?: number;
+  indirect?: boolean;
+  eventIndex?: boolean;
+  start?: number;
+  /** Bytes from the start of RAM to the rings; there is 256 KiB more. */
+  distance?: number;
+}
+
+function setup(options: Setup = {}) {
+  const { size = 8, indirect = true, eventIndex = false, start = 0, distance = 0 } = options;
+  const memory = testMemory(distance + (1 << 18));
+  const driver = new DriverQueue({ memory, size, gpa: memory.base + distance, eventIndex, start });
   let interrupts = 0;
   const broken: string[] = [];
   const make = (): SplitQueue =>
@@ -34,7 +43,7 @@ function setup(options: { size?: number; indirect?: boolean; eventIndex?: boolea
     queue,
     make,
     broken,
-    data: memory.base + 0x10000,
+    data: memory.base + distance + 0x10000,
     get interrupts() {
       return interrupts;
     },
@@ -76,6 +85,32 @@ describe("VIRTIO 1.2 section 2.7, device side", () => {
     expect(memory.dirty[0]).toEqual({ gpa: data + 0x200, length: 64 });
     expect(driver.take()).toEqual({ head, written: 64 });
     expect(queue.pop()).toBeUndefined();
+  });
+
+  test("rings, indirect tables and buffers lie beyond 4 GiB", () => {
+    const { driver, queue, data, memory, ...rest } = setup({ distance: 5 * 2 ** 30, eventIndex: true });
+    const near = memory.base + 0x1000;
+    for (let round = 0; round < 20; round++) {
+      const head = driver.add(
+        [
+          { gpa: data, length: 8 },
+          { gpa: near, length: 8 },
+          { gpa: data + 8, length: 8, writable: true },
+        ],
+        data + 0x1000,
+      );
+      memory.data.setUint8(data - memory.base, round);
+      const chain = queue.pop()!;
+      expect(shape(chain)).toMatchObject({ writable: [[data + 8, 8]], lengths: [16, 8] });
+      expect(chain.readable[0]!.bytes[0]).toBe(round);
+      chain.writable[0]!.bytes[0] = round;
+      queue.push(chain, 8);
+      queue.notify();
+      expect(memory.data.getUint8(data + 8 - memory.base)).toBe(round);
+      expect(driver.take()).toEqual({ head, written: 8 });
+      expect(queue.pop()).toBeUndefined();
+    }
+    expect(rest.broken).toEqual([]);
   });
 
   test("2.7.5.3: indirect tables, alone and after direct descriptors", () => {

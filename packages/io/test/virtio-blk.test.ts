@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { type VirtioBlkOptions, virtioBlk } from "../src/index.ts";
 import { type Driver, testMemory } from "../src/testing/index.ts";
 import { ramDisk, slowDisk, type TestDisk } from "./ram-disk.ts";
-import { bench, settle, type Transport, transports } from "./virtio-harness.ts";
+import { BEYOND_4_GIB, bench, settle, type Transport, transports } from "./virtio-harness.ts";
 
 const IN = 0;
 const OUT = 1;
@@ -102,6 +102,22 @@ for (const transport of transports) {
     expect(device.counters()).toMatchObject({ reads: 1, writes: 1, flushes: 1, errors: 0 });
   });
 }
+
+test.each(transports)("virtio-blk over %s writes and reads back where all is beyond 4 GiB", (transport) => {
+  const backend = ramDisk(1 << 20);
+  const memory = testMemory(BEYOND_4_GIB + (1 << 20));
+  const machine = bench(transport, virtioBlk({ backend }), memory);
+  const driver = machine.start({ queues: memory.base + BEYOND_4_GIB });
+  const { submit } = requests(memory, driver);
+  for (const table of [false, true]) {
+    const data = pattern(8192, table ? 3 : 5);
+    expect(submit(OUT, 8, data, { table, parts: [512, 5000] }).status()).toBe(OK);
+    expect(backend.bytes.subarray(4096, 12288)).toEqual(data);
+    const read = submit(IN, 8, 8192, { table, parts: [512] });
+    expect([read.status(), read.data()]).toEqual([OK, data]);
+  }
+  expect(memory.bytes.subarray(0, 1 << 20).every((byte) => byte === 0)).toBe(true);
+});
 
 describe("virtio-blk (VIRTIO 1.2, section 5.2)", () => {
   test("5.2.4: the configuration space describes the disk", () => {

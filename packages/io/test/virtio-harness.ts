@@ -32,7 +32,7 @@ export interface Bench {
   /** Finds the device and gives its registers. */
   probe(): DriverTransport;
   /** Initialises the device. */
-  start(options?: { features?: bigint; queueSize?: number }): Driver;
+  start(options?: { features?: bigint; queueSize?: number; queues?: number }): Driver;
 }
 
 export type Transport = "mmio" | "pci";
@@ -78,6 +78,9 @@ export function bench<D extends VirtioDevice>(
     start: (options = {}) => startDriver(probe(), { memory, queues: memory.base, ...options }),
   };
 }
+
+/** How far from the start of RAM a driver puts everything that it does beyond 4 GiB. */
+export const BEYOND_4_GIB: number = 5 * 2 ** 30;
 
 /** Waits until everything that is ready to run has run. */
 export async function settle(): Promise<void> {

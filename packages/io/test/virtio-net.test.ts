@@ -2,7 +2,8 @@ import type { NetPort } from "@isomorph/interface";
 import { netPortCases, snapshottableCases } from "@isomorph/interface/compliance";
 import { describe, expect, test } from "vitest";
 import { memoryNetwork, VirtioNet, type VirtioNetOptions, virtioNet } from "../src/index.ts";
-import { bench, type Transport, transports } from "./virtio-harness.ts";
+import { testMemory } from "../src/testing/index.ts";
+import { BEYOND_4_GIB, bench, type Transport, transports } from "./virtio-harness.ts";
 
 const VERSION_1 = 1n << 32n;
 const MRG_RXBUF = 1n << 15n;
@@ -12,15 +13,22 @@ const HEADER = 12;
 const frame = (length: number, seed = 1): Uint8Array =>
   Uint8Array.from({ length }, (_, index) => index * seed + 3);
 
-function setup(
-  options: Partial<VirtioNetOptions> & { transport?: Transport; features?: bigint; mtu?: number } = {},
-) {
-  const { transport = "mmio", features, mtu = 1500, ...rest } = options;
+interface Setup extends Partial<VirtioNetOptions> {
+  transport?: Transport;
+  features?: bigint;
+  mtu?: number;
+  /** Bytes from the start of RAM to what the driver uses. */
+  distance?: number;
+}
+
+function setup(options: Setup = {}) {
+  const { transport = "mmio", features, mtu = 1500, distance = 0, ...rest } = options;
   const network = memoryNetwork({ mtu });
   const peer = network.port();
-  const machine = bench(transport, virtioNet({ port: network.port(), mac: MAC, ...rest }));
-  const driver = machine.start(features === undefined ? {} : { features });
-  const { memory } = machine;
+  const memory = testMemory(distance + (1 << 20));
+  const machine = bench(transport, virtioNet({ port: network.port(), mac: MAC, ...rest }), memory);
+  const queues = memory.base + distance;
+  const driver = machine.start(features === undefined ? { queues } : { features, queues });
   const [receive, transmit] = driver.queues;
   const heard: Uint8Array[] = [];
   peer.onframe = (bytes) => heard.push(bytes.slice()) > 0;
@@ -85,6 +93,17 @@ describe("virtio-net (VIRTIO 1.2, section 5.1)", () => {
       expect(device.counters()).toMatchObject({ sent: 1, received: 1, sendDropped: 0, receiveDropped: 0 });
     });
   }
+
+  test.each(transports)("frames both ways where all is beyond 4 GiB, over %s", (transport) => {
+    const { send, heard, offer, peer, received } = setup({ transport, distance: BEYOND_4_GIB });
+    for (let round = 1; round < 5; round++) {
+      send(frame(60, round), [6, 20]);
+      expect(heard.at(-1)).toEqual(frame(60, round));
+      offer(2048);
+      expect(peer.send(frame(1514, 7 * round))).toBe(true);
+      expect(received()).toEqual({ count: 1, bytes: frame(1514, 7 * round) });
+    }
+  });
 
   test("5.1.4: MAC, status and MTU in the configuration space", () => {
     const { driver, device } = setup({ mtu: 9000 });

@@ -1,6 +1,7 @@
-import type { Code, F64, FunctionRef, I32, I64, ModuleBuilder, Var } from "@isomorph/wasm";
+import type { Code, F64, FunctionRef, I32, I64, Int, MemoryOps, ModuleBuilder, Var } from "@isomorph/wasm";
 import { emitCount } from "./count.ts";
 import { PAGE_BITS } from "./formats.ts";
+import type { HostAddress } from "./host-addresses.ts";
 import type { MmuOptions } from "./options.ts";
 import { Private } from "./private-state.ts";
 import type { ResolveFunction } from "./resolve.ts";
@@ -9,10 +10,10 @@ import { PROBE, type WalkerFunctions } from "./walker.ts";
 
 /** Complete accesses, for what the inlined TLB check cannot do. */
 export interface AccessFunctions {
-  readonly fetch: FunctionRef<readonly ["i32", "i64"], "i32">;
+  readonly fetch: FunctionRef<readonly ["i32", "i64"], Int>;
   readonly load: FunctionRef<readonly ["i32", "i64", "i32"], "i64">;
   readonly store: FunctionRef<readonly ["i32", "i64", "i64", "i32"], undefined>;
-  readonly host: FunctionRef<readonly ["i32", "i64", "i32", "i32"], "i32">;
+  readonly host: FunctionRef<readonly ["i32", "i64", "i32", "i32"], Int>;
 }
 
 const PAGE_BYTES: number = 1 << PAGE_BITS;
@@ -24,9 +25,13 @@ export function defineAccesses(
   resolve: ResolveFunction,
   isInTlb: FunctionRef<readonly ["i32", "i64"], "i32">,
 ): AccessFunctions {
-  const fetch = module.function("fetch", ["i32", "i64"], "i32", (c, [state, va]) => {
+  const addresses = options.host;
+  const fetch = module.function("fetch", ["i32", "i64"], addresses.type, (c, [state, va]) => {
     c.i32.store(state.get(), 0, MmuState.FAULT);
-    const host = c.let32(c.call(resolve, state.get(), va.get(), c.i32.const(2), c.i32.const(Access.FETCH)));
+    const host = addresses.let(
+      c,
+      c.call(resolve, state.get(), va.get(), c.i32.const(2), c.i32.const(Access.FETCH)),
+    );
     // A page that is not in the TLB now is one that PMP divides: only the parcel asked for was checked.
     c.i32.store(
       state.get(),
@@ -39,11 +44,13 @@ export function defineAccesses(
   const host = module.function(
     "host",
     ["i32", "i64", "i32", "i32"],
-    "i32",
+    addresses.type,
     (c, [state, va, sizeLog2, access]) => {
       c.i32.store(state.get(), 0, MmuState.FAULT);
       const size = c.let32(c.i32.shl(c.i32.const(1), sizeLog2.get()));
-      c.if(c.i32.and(c.i32.wrapI64(va.get()), c.i32.sub(size.get(), 1)), () => c.return(c.i32.const(0)));
+      c.if(c.i32.and(c.i32.wrapI64(va.get()), c.i32.sub(size.get(), 1)), () =>
+        c.return(addresses.ops(c).const(0)),
+      );
       return c.call(resolve, state.get(), va.get(), size.get(), access.get());
     },
   );
@@ -130,17 +137,18 @@ function bySize(c: Code, sizeLog2: Var<"i32">, emit: (sizeLog2: number) => void)
   });
 }
 
-export function loadSized(c: Code, address: I32, sizeLog2: number): I64 {
-  if (sizeLog2 === 0) return c.i64.load8U(address);
-  if (sizeLog2 === 1) return c.i64.load16U(address);
-  return sizeLog2 === 2 ? c.i64.load32U(address) : c.i64.load(address);
+/** Loads from RAM. */
+export function loadSized({ i64 }: MemoryOps, address: HostAddress, sizeLog2: number): I64 {
+  if (sizeLog2 === 0) return i64.load8U(address);
+  if (sizeLog2 === 1) return i64.load16U(address);
+  return sizeLog2 === 2 ? i64.load32U(address) : i64.load(address);
 }
 
-export function storeSized(c: Code, address: I32, value: I64, sizeLog2: number): void {
-  if (sizeLog2 === 0) c.i64.store8(address, value);
-  else if (sizeLog2 === 1) c.i64.store16(address, value);
-  else if (sizeLog2 === 2) c.i64.store32(address, value);
-  else c.i64.store(address, value);
+export function storeSized({ i64 }: MemoryOps, address: HostAddress, value: I64, sizeLog2: number): void {
+  if (sizeLog2 === 0) i64.store8(address, value);
+  else if (sizeLog2 === 1) i64.store16(address, value);
+  else if (sizeLog2 === 2) i64.store32(address, value);
+  else i64.store(address, value);
 }
 
 /** All ones in the low `size` bytes, for sizes below 8. */
@@ -154,7 +162,7 @@ function defineLoad(
   raise: Raise,
   resolve: ResolveFunction,
 ): AccessFunctions["load"] {
-  const { imports } = options;
+  const { imports, host: addresses } = options;
   const device = module.function("loadDevice", ["i32", "i64", "i32"], "i64", (c, [state, va, size]) => {
     requireDevice(c, options, raise, state, va, size, Access.READ);
     const value = c.choose(
@@ -175,14 +183,15 @@ function defineLoad(
 
   const crossing = module.function("loadCrossing", ["i32", "i64", "i32"], "i64", (c, [state, va, size]) => {
     const value = c.let64(c.i64.const(0));
+    const ops = addresses.ops(c);
     const left = c.var("i32");
-    const host = c.var("i32");
+    const host = c.var(addresses.type);
     const shift = c.let64(c.i64.const(0));
     const part = c.let32(bytesToPageEnd(c, va));
     left.set(c.i32.sub(size.get(), part.get()));
     c.loop((next) => {
       host.set(c.call(resolve, state.get(), va.get(), part.get(), c.i32.const(Access.READ)));
-      c.if(c.i32.eqz(host.get()), () => {
+      c.if(ops.eqz(host.get()), () => {
         c.if(c.i32.eqz(c.i32.load(state.get(), MmuState.FAULT)), () => {
           c.call(raise, state.get(), va.get(), c.i32.const(Access.READ), c.i32.const(0));
         });
@@ -190,9 +199,9 @@ function defineLoad(
       });
       va.set(c.i64.add(va.get(), c.i64.extendI32U(part.get())));
       c.loop((again) => {
-        value.set(c.i64.or(value.get(), c.i64.shl(c.i64.load8U(host.get()), shift.get())));
+        value.set(c.i64.or(value.get(), c.i64.shl(addresses.ram(c).i64.load8U(host.get()), shift.get())));
         shift.set(c.i64.add(shift.get(), 8));
-        host.set(c.i32.add(host.get(), 1));
+        host.set(ops.add(host.get(), 1));
         part.set(c.i32.sub(part.get(), 1));
         c.brIf(again, part.get());
       });
@@ -209,12 +218,15 @@ function defineLoad(
     c.if(c.i32.gtU(size.get(), bytesToPageEnd(c, va)), () => {
       c.return(c.call(crossing, state.get(), va.get(), size.get()));
     });
-    const host = c.let32(c.call(resolve, state.get(), va.get(), size.get(), c.i32.const(Access.READ)));
-    c.if(c.i32.eqz(host.get()), () => {
+    const host = addresses.let(
+      c,
+      c.call(resolve, state.get(), va.get(), size.get(), c.i32.const(Access.READ)),
+    );
+    c.if(addresses.ops(c).eqz(host.get()), () => {
       c.if(c.i32.load(state.get(), MmuState.FAULT), () => c.return(c.i64.const(0)));
       c.return(c.call(device, state.get(), va.get(), size.get()));
     });
-    bySize(c, sizeLog2, (log2) => c.return(loadSized(c, host.get(), log2)));
+    bySize(c, sizeLog2, (log2) => c.return(loadSized(addresses.ram(c), host.get(), log2)));
     c.unreachable();
     return c.i64.const(0);
   });
@@ -226,7 +238,7 @@ function defineStore(
   raise: Raise,
   resolve: ResolveFunction,
 ): AccessFunctions["store"] {
-  const { imports } = options;
+  const { imports, host: addresses } = options;
   const device = module.function(
     "storeDevice",
     ["i32", "i64", "i64", "i32"],
@@ -249,16 +261,22 @@ function defineStore(
   );
 
   /** (host, value, length): stores the low bytes and returns what is above them. */
-  const part = module.function("storePart", ["i32", "i64", "i32"], "i64", (c, [host, value, length]) => {
-    c.loop((next) => {
-      c.i64.store8(host.get(), value.get());
-      value.set(c.i64.shrU(value.get(), 8));
-      host.set(c.i32.add(host.get(), 1));
-      length.set(c.i32.sub(length.get(), 1));
-      c.brIf(next, length.get());
-    });
-    return value.get();
-  });
+  const part = module.function(
+    "storePart",
+    [addresses.type, "i64", "i32"],
+    "i64",
+    (c, [host, value, length]) => {
+      const ops = addresses.ops(c);
+      c.loop((next) => {
+        addresses.ram(c).i64.store8(host.get(), value.get());
+        value.set(c.i64.shrU(value.get(), 8));
+        host.set(ops.add(host.get(), 1));
+        length.set(c.i32.sub(length.get(), 1));
+        c.brIf(next, length.get());
+      });
+      return value.get();
+    },
+  );
 
   const crossing = module.function(
     "storeCrossing",
@@ -267,9 +285,12 @@ function defineStore(
     (c, [state, va, value, size]) => {
       const firstLength = c.let32(bytesToPageEnd(c, va));
       const next = c.let64(c.i64.add(va.get(), c.i64.extendI32U(firstLength.get())));
-      const resolved = (address: Var<"i64">, length: () => I32, access: number): Var<"i32"> => {
-        const host = c.let32(c.call(resolve, state.get(), address.get(), length(), c.i32.const(access)));
-        c.if(c.i32.eqz(host.get()), () => {
+      const resolved = (address: Var<"i64">, length: () => I32, access: number): Var<Int> => {
+        const host = addresses.let(
+          c,
+          c.call(resolve, state.get(), address.get(), length(), c.i32.const(access)),
+        );
+        c.if(addresses.ops(c).eqz(host.get()), () => {
           c.if(c.i32.eqz(c.i32.load(state.get(), MmuState.FAULT)), () => {
             c.call(raise, state.get(), address.get(), c.i32.const(Access.WRITE), c.i32.const(0));
           });
@@ -297,13 +318,16 @@ function defineStore(
         c.call(crossing, state.get(), va.get(), value.get(), size.get());
         c.return();
       });
-      const host = c.let32(c.call(resolve, state.get(), va.get(), size.get(), c.i32.const(Access.WRITE)));
-      c.if(c.i32.eqz(host.get()), () => {
+      const host = addresses.let(
+        c,
+        c.call(resolve, state.get(), va.get(), size.get(), c.i32.const(Access.WRITE)),
+      );
+      c.if(addresses.ops(c).eqz(host.get()), () => {
         c.if(c.i32.load(state.get(), MmuState.FAULT), () => c.return());
         c.call(device, state.get(), va.get(), value.get(), size.get());
         c.return();
       });
-      bySize(c, sizeLog2, (log2) => storeSized(c, host.get(), value.get(), log2));
+      bySize(c, sizeLog2, (log2) => storeSized(addresses.ram(c), host.get(), value.get(), log2));
     },
   );
 }

@@ -8,7 +8,7 @@ import {
   SLOT_COUNT,
   Slot,
 } from "./private-state.ts";
-import { FETCH_TLB_ENTRIES, FetchTlb, MmuState, TLB_ENTRIES, Tlb } from "./state.ts";
+import { FETCH_TLB_SIZE, FETCH_TLB_START, MmuState, TLB_ENTRIES, Tlb } from "./state.ts";
 
 /**
  * Which TLB context stands for what the hart is doing.
@@ -115,8 +115,7 @@ function defineReset(
   return module.function("resetContexts", ["i32"], undefined, (c, [state]) => {
     const bytes = TLB_ENTRIES * Tlb.ENTRY_SIZE;
     c.memoryFill(c.i32.add(state.get(), Tlb.START), c.i32.const(0), c.i32.const(bytes));
-    const fetchBytes = FETCH_TLB_ENTRIES * FetchTlb.ENTRY_SIZE;
-    c.memoryFill(c.i32.add(state.get(), FetchTlb.START), c.i32.const(0), c.i32.const(fetchBytes));
+    c.memoryFill(c.i32.add(state.get(), FETCH_TLB_START), c.i32.const(0), c.i32.const(FETCH_TLB_SIZE));
     c.i32.store(state.get(), FIRST_CONTEXT, Private.NEXT_CONTEXT);
     c.call(forgetAll, state.get());
   });

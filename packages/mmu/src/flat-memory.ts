@@ -1,5 +1,6 @@
 import type { Code, FunctionRef, I32, ModuleBuilder, Var } from "@isomorph/wasm";
 import { loadSized, storeSized } from "./accesses.ts";
+import { NARROW_ADDRESSES } from "./host-addresses.ts";
 import type { MmuFunctions } from "./mmu.ts";
 import { Access, MmuState } from "./state.ts";
 
@@ -63,9 +64,11 @@ export function defineFlatMemory(module: ModuleBuilder, layout: FlatLayout): Mmu
       );
       c.if(c.i32.eqz(host.get()), () => c.return(c.i64.const(0)));
       for (let log2 = 0; log2 < 3; log2++) {
-        c.if(c.i32.eq(sizeLog2.get(), log2), () => c.return(loadSized(c, host.get(), log2)));
+        c.if(c.i32.eq(sizeLog2.get(), log2), () =>
+          c.return(loadSized(NARROW_ADDRESSES.ram(c), host.get(), log2)),
+        );
       }
-      return loadSized(c, host.get(), 3);
+      return loadSized(NARROW_ADDRESSES.ram(c), host.get(), 3);
     }),
     store: module.function(
       "store",
@@ -78,7 +81,9 @@ export function defineFlatMemory(module: ModuleBuilder, layout: FlatLayout): Mmu
         );
         c.if(c.i32.eqz(host.get()), () => c.return());
         for (let log2 = 0; log2 < 4; log2++) {
-          c.if(c.i32.eq(sizeLog2.get(), log2), () => storeSized(c, host.get(), value.get(), log2));
+          c.if(c.i32.eq(sizeLog2.get(), log2), () =>
+            storeSized(NARROW_ADDRESSES.ram(c), host.get(), value.get(), log2),
+          );
         }
       },
     ),

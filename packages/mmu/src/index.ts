@@ -19,8 +19,17 @@ export {
   vpnIndex,
 } from "./formats.ts";
 export {
+  type FetchTlbLayout,
+  type HostAddress,
+  type HostAddresses,
+  NARROW_ADDRESSES,
+  pageNumber,
+  WIDE_ADDRESSES,
+} from "./host-addresses.ts";
+export {
   type CodeHolders,
   type HartBlocks,
+  type MachineMemories,
   MachineMemory,
   type MachineMemoryOptions,
   PAGE_SIZE,
@@ -30,8 +39,6 @@ export type { MmuImports, MmuOptions, MmuThreads } from "./options.ts";
 export { PageTableBuilder, type PageTableBuilderOptions } from "./page-table-builder.ts";
 export {
   Access,
-  FETCH_TLB_ENTRIES,
-  FetchTlb,
   MMU_STATE_END,
   MMU_STATE_START,
   MmuCounter,

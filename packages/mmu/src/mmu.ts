@@ -1,19 +1,20 @@
-import type { FunctionRef, ModuleBuilder } from "@isomorph/wasm";
+import type { FunctionRef, Int, ModuleBuilder } from "@isomorph/wasm";
 import { type AccessFunctions, defineAccesses } from "./accesses.ts";
 import { definePages, type PageFunctions } from "./code-pages.ts";
 import { type ContextFunctions, defineContexts, forgetLocal } from "./contexts.ts";
 import { emitCount } from "./count.ts";
 import { PAGE_BITS, Satp } from "./formats.ts";
+import type { HostAddresses } from "./host-addresses.ts";
 import type { MmuOptions } from "./options.ts";
 import { definePmp } from "./pmp.ts";
 import { Private } from "./private-state.ts";
 import { defineResolve, entryOf, fetchEntryOf, superpageHash } from "./resolve.ts";
-import { FetchTlb, MmuCounter, MmuState, Tlb } from "./state.ts";
+import { MmuCounter, MmuState, Tlb } from "./state.ts";
 import { defineWalker } from "./walker.ts";
 
 /**
- * The memory functions of a machine's module. `state` is the host address of the hart's block; virtual addresses are
- * complete 64-bit values. {@link MmuFunctions.pmpChanged} must have been called before a hart's first access, and
+ * The memory functions of a machine's module. `state` is the address of the hart's block in memory 0; virtual addresses
+ * are complete 64-bit values; host addresses and offsets in RAM are as wide as {@link HostAddresses}. {@link MmuFunctions.pmpChanged} must have been called before a hart's first access, and
  * after its state was replaced.
  */
 export interface MmuFunctions {
@@ -21,7 +22,7 @@ export interface MmuFunctions {
    * (state, va): the host address of the two bytes at `va` for execution in the current mode, which the caller has
    * checked to be even. Fills the TLB and stores FETCH_RUN. 0 after a fault, with FAULT and FAULT_ADDRESS set.
    */
-  readonly fetch: FunctionRef<readonly ["i32", "i64"], "i32">;
+  readonly fetch: FunctionRef<readonly ["i32", "i64"], Int>;
   /**
    * (state, va, sizeLog2): loads 1, 2, 4 or 8 bytes, zero-extended, at any alignment, from RAM or a device. FAULT is
    * 0, or says that the access faulted. A device access must be aligned, and sets ATTENTION.
@@ -34,7 +35,7 @@ export interface MmuFunctions {
    * RAM and allowed; the caller then performs it at once. Else 0: with FAULT set when it faults, with FAULT 0 when it
    * is not aligned or not to RAM. {@link Access}.WRITE announces the store to dirty and code tracking.
    */
-  readonly host: FunctionRef<readonly ["i32", "i64", "i32", "i32"], "i32">;
+  readonly host: FunctionRef<readonly ["i32", "i64", "i32", "i32"], Int>;
   /** `SFENCE.VMA` with neither address nor ASID. */
   readonly flushAll: FunctionRef<readonly ["i32"], undefined>;
   /** (state, asid): `SFENCE.VMA` for an address space. */
@@ -48,7 +49,7 @@ export interface MmuFunctions {
   /** To be called after PMPCFG or PMPADDR was written: decodes them, sets PMP_ACTIVE, clears the TLB. */
   readonly pmpChanged: FunctionRef<readonly ["i32"], undefined>;
   /** (ramOffset): code was translated from the page there; stores to it call `codeWritten` from now on. */
-  readonly protectCode: FunctionRef<readonly ["i32"], undefined>;
+  readonly protectCode: FunctionRef<readonly [Int], undefined>;
   /** (state): where harts are threads: from now on the hart's stores to pages with code call `codeWritten`. */
   readonly stripCodePages: FunctionRef<readonly ["i32"], undefined>;
 }
@@ -60,16 +61,17 @@ export function defineMmu(module: ModuleBuilder, options: MmuOptions): MmuFuncti
   const contexts = defineContexts(module);
   const walker = defineWalker(module, options, pmp, pages.touch);
   const resolve = defineResolve(module, options, pmp, pages.touch, walker);
+  const { fetchTlb } = options.host;
   const isInTlb = module.function("isInTlb", ["i32", "i64"], "i32", (c, [state, va]) =>
     c.i64.eq(
-      c.i64.load(fetchEntryOf(c, state, va), FetchTlb.TAG),
+      c.i64.load(fetchEntryOf(c, state, va, fetchTlb), fetchTlb.TAG),
       c.i64.or(c.i64.and(va.get(), -1 << PAGE_BITS), c.i64.load(state.get(), MmuState.FETCH_CONTEXT)),
     ),
   );
   const accesses: AccessFunctions = defineAccesses(module, options, walker, resolve, isInTlb);
   return {
     ...accesses,
-    ...defineFlushes(module, contexts),
+    ...defineFlushes(module, options, contexts),
     contextsChanged: contexts.changed,
     satpChanged: defineSatpChanged(module, contexts),
     pmpChanged: module.function("pmpChanged", ["i32"], undefined, (c, [state]) => {
@@ -84,6 +86,7 @@ export function defineMmu(module: ModuleBuilder, options: MmuOptions): MmuFuncti
 
 function defineFlushes(
   module: ModuleBuilder,
+  { host: { fetchTlb } }: MmuOptions,
   contexts: ContextFunctions,
 ): Pick<MmuFunctions, "flushAll" | "flushAsid" | "flushAddress"> {
   const flushAll = module.function("flushAll", ["i32"], undefined, (c, [state]) => {
@@ -113,7 +116,7 @@ function defineFlushes(
     );
     const entry = c.let32(entryOf(c, state, va));
     for (const tag of [Tlb.READ, Tlb.WRITE]) c.i64.store(entry.get(), 0, tag);
-    c.i64.store(fetchEntryOf(c, state, va), 0, FetchTlb.TAG);
+    c.i64.store(fetchEntryOf(c, state, va, fetchTlb), 0, fetchTlb.TAG);
   });
   return { flushAll, flushAsid, flushAddress };
 }

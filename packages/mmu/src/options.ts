@@ -1,4 +1,5 @@
-import type { FunctionRef } from "@isomorph/wasm";
+import type { FunctionRef, Int } from "@isomorph/wasm";
+import type { HostAddresses } from "./host-addresses.ts";
 import type { HartBlocks } from "./machine-memory.ts";
 
 /** What the memory functions call outside, imported by the module's maker. Physical addresses are exact below 2^53. */
@@ -13,9 +14,10 @@ export interface MmuImports {
   readonly mmioWrite64: FunctionRef<readonly ["f64", "i64"], undefined>;
   /**
    * (ramOffset, length): the guest is about to write there, and the page holds translated code. Whoever drops all
-   * the page's code may clear its CODE flag; until then every store to the page comes here.
+   * the page's code may clear its CODE flag; until then every store to the page comes here. The offset is as wide as host
+   * addresses.
    */
-  readonly codeWritten: FunctionRef<readonly ["i32", "i32"], undefined>;
+  readonly codeWritten: FunctionRef<readonly [Int, "i32"], undefined>;
 }
 
 /** What is fixed when the module is made. */
@@ -24,9 +26,11 @@ export interface MmuOptions {
   readonly ramBase: number;
   /** Bytes of RAM. */
   readonly ramSize: number;
+  /** Of the module's memories. */
+  readonly host: HostAddresses;
   /** Host address of the first byte of RAM. */
   readonly ramOffset: number;
-  /** Host address of the first page's flag byte. */
+  /** Address of the first page's flag byte, in memory 0. */
   readonly pageFlagsOffset: number;
   readonly harts: HartBlocks;
   readonly imports: MmuImports;
@@ -36,7 +40,7 @@ export interface MmuOptions {
 
 /** What is different where each hart has a thread. */
 export interface MmuThreads {
-  /** Host address of the first page's byte of {@link MachineMemory.codeHolders}, which replaces the flag CODE. */
+  /** Address of the first page's byte, in memory 0, of {@link MachineMemory.codeHolders}, which replaces the flag CODE. */
   readonly codeHoldersOffset: number;
   /**
    * Offset in a hart's block of a word (4 bytes) that `mmioRead` and `mmioWrite` make 1 where no device answers.

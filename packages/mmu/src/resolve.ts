@@ -1,21 +1,13 @@
-import type { Code, FunctionRef, I32, ModuleBuilder, Var } from "@isomorph/wasm";
-import { holdsCode } from "./code-pages.ts";
+import type { Code, FunctionRef, I32, Int, ModuleBuilder, Var } from "@isomorph/wasm";
+import { holdsCode, pageOf } from "./code-pages.ts";
 import { dataMode } from "./contexts.ts";
 import { emitCount } from "./count.ts";
 import { PAGE_BITS, Pte } from "./formats.ts";
+import type { FetchTlbLayout, HostAddress } from "./host-addresses.ts";
 import type { MmuOptions } from "./options.ts";
 import { PMP_PARTIAL, type PmpFunctions } from "./pmp.ts";
 import { LEAF_SUPERPAGE, Private } from "./private-state.ts";
-import {
-  Access,
-  FETCH_TLB_ENTRIES,
-  FetchTlb,
-  MmuCounter,
-  MmuState,
-  PageFlag,
-  TLB_ENTRIES,
-  Tlb,
-} from "./state.ts";
+import { Access, MmuCounter, MmuState, PageFlag, TLB_ENTRIES, Tlb } from "./state.ts";
 import { accessKind, PROBE, ramOffsetOf, type WalkerFunctions } from "./walker.ts";
 
 /**
@@ -23,7 +15,7 @@ import { accessKind, PROBE, ramOffsetOf, type WalkerFunctions } from "./walker.t
  * fills the TLB. 0 with FAULT set after a fault; 0 with FAULT as it was and PHYSICAL set when the access is allowed
  * but not to RAM. A store is announced to page tracking. With {@link PROBE} in the access code nothing changes.
  */
-export type ResolveFunction = FunctionRef<readonly ["i32", "i64", "i32", "i32"], "i32">;
+export type ResolveFunction = FunctionRef<readonly ["i32", "i64", "i32", "i32"], Int>;
 
 const PAGE_MASK: number = -1 << PAGE_BITS;
 const WRITABLE: number = Pte.W | Pte.D;
@@ -34,8 +26,8 @@ export function entryOf(c: Code, state: Var<"i32">, va: Var<"i64">): I32 {
 }
 
 /** The entry of a virtual address in the TLB of fetches. */
-export function fetchEntryOf(c: Code, state: Var<"i32">, va: Var<"i64">): I32 {
-  return slotOf(c, state, va, FETCH_TLB_ENTRIES, FetchTlb);
+export function fetchEntryOf(c: Code, state: Var<"i32">, va: Var<"i64">, layout: FetchTlbLayout): I32 {
+  return slotOf(c, state, va, layout.ENTRIES, layout);
 }
 
 function slotOf(
@@ -69,17 +61,21 @@ export function defineResolve(
   module: ModuleBuilder,
   options: MmuOptions,
   pmp: PmpFunctions,
-  touch: FunctionRef<readonly ["i32", "i32"], undefined>,
+  touch: FunctionRef<readonly [Int, "i32"], undefined>,
   { translate, raise }: WalkerFunctions,
 ): ResolveFunction {
   const tag = defineTag(module);
   const fill = defineFill(module, options, tag);
+  const { host, ramOffset } = options;
+  const { fetchTlb } = host;
 
   const miss = module.function(
     "resolveMiss",
     ["i32", "i64", "i32", "i32"],
-    "i32",
+    host.type,
     (c, [state, va, size, access]) => {
+      const ops = host.ops(c);
+      const nowhere = (): void => c.return(ops.const(0));
       const kind = c.let32(accessKind(c, access));
       // The counters of misses are in the order of the access codes.
       c.if(c.i32.eqz(c.i32.and(access.get(), PROBE)), () =>
@@ -94,7 +90,7 @@ export function defineResolve(
         ),
       );
       const address = c.let64(c.call(translate, state.get(), va.get(), access.get(), mode.get()));
-      c.if(c.i64.ltS(address.get(), 0), () => c.return(c.i32.const(0)));
+      c.if(c.i64.ltS(address.get(), 0), nowhere);
       // A page may be entered into the TLB when one PMP entry, or none, governs all of it.
       const pageMatch = c.let32(
         c.call(pmp.match, state.get(), c.i64.and(address.get(), PAGE_MASK), c.i64.const(1 << PAGE_BITS)),
@@ -116,16 +112,16 @@ export function defineResolve(
         ),
         () => {
           c.call(raise, state.get(), va.get(), access.get(), c.i32.const(0));
-          c.return(c.i32.const(0));
+          nowhere();
         },
       );
       c.if(isDevice.get(), () => {
         c.i64.store(state.get(), address.get(), Private.PHYSICAL);
-        c.return(c.i32.const(0));
+        nowhere();
       });
-      const host = c.let32(c.i32.add(c.i32.wrapI64(offset.get()), options.ramOffset));
-      c.if(c.i32.and(access.get(), PROBE), () => c.return(host.get()));
-      c.if(c.i32.eq(kind.get(), Access.WRITE), () => c.call(touch, c.i32.wrapI64(offset.get()), size.get()));
+      const found = host.let(c, ops.add(host.from64(c, offset.get()), ramOffset));
+      c.if(c.i32.and(access.get(), PROBE), () => c.return(found.get()));
+      c.if(c.i32.eq(kind.get(), Access.WRITE), () => c.call(touch, host.from64(c, offset.get()), size.get()));
       c.if(c.i32.ne(pageMatch.get(), PMP_PARTIAL), () => {
         // What the leaf allows and PMP does not must not be entered: R and W, the only two entered together.
         c.i32.store(
@@ -142,33 +138,41 @@ export function defineResolve(
           ),
           Private.LEAF,
         );
-        c.call(fill, state.get(), va.get(), c.i32.wrapI64(offset.get()), kind.get());
+        c.call(fill, state.get(), va.get(), host.from64(c, offset.get()), kind.get());
       });
-      return host.get();
+      return found.get();
     },
   );
 
-  return module.function("resolve", ["i32", "i64", "i32", "i32"], "i32", (c, [state, va, size, access]) => {
-    const kind = c.let32(accessKind(c, access));
-    const entry = c.var("i32");
-    c.if(c.i32.eq(kind.get(), Access.FETCH), () => {
-      entry.set(fetchEntryOf(c, state, va));
+  return module.function(
+    "resolve",
+    ["i32", "i64", "i32", "i32"],
+    host.type,
+    (c, [state, va, size, access]) => {
+      const ops = host.ops(c);
+      const hit = (addend: number): HostAddress =>
+        ops.add(host.from64(c, va.get()), ops.load(entry.get(), addend));
+      const kind = c.let32(accessKind(c, access));
+      const entry = c.var("i32");
+      c.if(c.i32.eq(kind.get(), Access.FETCH), () => {
+        entry.set(fetchEntryOf(c, state, va, fetchTlb));
+        c.if(
+          c.i64.eq(c.i64.load(entry.get(), fetchTlb.TAG), c.call(tag, state.get(), va.get(), kind.get())),
+          () => c.return(hit(fetchTlb.ADDEND)),
+        );
+        c.return(c.call(miss, state.get(), va.get(), size.get(), access.get()));
+      });
+      entry.set(entryOf(c, state, va));
       c.if(
-        c.i64.eq(c.i64.load(entry.get(), FetchTlb.TAG), c.call(tag, state.get(), va.get(), kind.get())),
-        () => c.return(c.i32.add(c.i32.wrapI64(va.get()), c.i32.load(entry.get(), FetchTlb.ADDEND))),
+        c.i64.eq(
+          c.i64.load(c.i32.add(entry.get(), c.i32.shl(kind.get(), 3))),
+          c.call(tag, state.get(), va.get(), kind.get()),
+        ),
+        () => c.return(hit(Tlb.ADDEND)),
       );
-      c.return(c.call(miss, state.get(), va.get(), size.get(), access.get()));
-    });
-    entry.set(entryOf(c, state, va));
-    c.if(
-      c.i64.eq(
-        c.i64.load(c.i32.add(entry.get(), c.i32.shl(kind.get(), 3))),
-        c.call(tag, state.get(), va.get(), kind.get()),
-      ),
-      () => c.return(c.i32.add(c.i32.wrapI64(va.get()), c.i32.load(entry.get(), Tlb.ADDEND))),
-    );
-    return c.call(miss, state.get(), va.get(), size.get(), access.get());
-  });
+      return c.call(miss, state.get(), va.get(), size.get(), access.get());
+    },
+  );
 }
 
 /** (state, va, ramOffset, kind): enters the page of the last translation, with the rights in LEAF. */
@@ -176,36 +180,38 @@ function defineFill(
   module: ModuleBuilder,
   options: MmuOptions,
   tag: FunctionRef<readonly ["i32", "i64", "i32"], "i64">,
-): FunctionRef<readonly ["i32", "i64", "i32", "i32"], undefined> {
-  const { ramOffset, pageFlagsOffset, threads } = options;
+): FunctionRef<readonly ["i32", "i64", Int, "i32"], undefined> {
+  const { host, ramOffset, pageFlagsOffset, threads } = options;
+  const { fetchTlb } = host;
   return module.function(
     "fillTlb",
-    ["i32", "i64", "i32", "i32"],
+    ["i32", "i64", host.type, "i32"],
     undefined,
     (c, [state, va, offset, kind]) => {
+      const ops = host.ops(c);
       emitCount(c, () => state.get(), MmuCounter.REFILLS);
       const leaf = c.let32(c.i32.load(state.get(), Private.LEAF));
       const value = c.let64(c.call(tag, state.get(), va.get(), kind.get()));
-      const addend = c.let32(c.i32.sub(c.i32.add(offset.get(), ramOffset), c.i32.wrapI64(va.get())));
+      const addend = host.let(c, ops.sub(ops.add(offset.get(), ramOffset), host.from64(c, va.get())));
       c.if(
         c.i32.eq(kind.get(), Access.FETCH),
         () => {
-          const entry = c.let32(fetchEntryOf(c, state, va));
-          c.i64.store(entry.get(), value.get(), FetchTlb.TAG);
-          c.i32.store(entry.get(), addend.get(), FetchTlb.ADDEND);
-          c.i32.store(entry.get(), 0, FetchTlb.EXTRA);
+          const entry = c.let32(fetchEntryOf(c, state, va, fetchTlb));
+          c.i64.store(entry.get(), value.get(), fetchTlb.TAG);
+          ops.store(entry.get(), addend.get(), fetchTlb.ADDEND);
+          c.i32.store(entry.get(), 0, fetchTlb.EXTRA);
         },
         () => {
           const entry = c.let32(entryOf(c, state, va));
           // Tags share the addend and nothing else: that of another page or context may stay if it is the same.
-          c.if(c.i32.ne(c.i32.load(entry.get(), Tlb.ADDEND), addend.get()), () => {
+          c.if(ops.ne(ops.load(entry.get(), Tlb.ADDEND), addend.get()), () => {
             c.i64.store(entry.get(), 0, Tlb.READ);
             c.i64.store(entry.get(), 0, Tlb.WRITE);
-            c.i32.store(entry.get(), addend.get(), Tlb.ADDEND);
+            ops.store(entry.get(), addend.get(), Tlb.ADDEND);
           });
           c.if(c.i32.and(leaf.get(), Pte.R), () => c.i64.store(entry.get(), value.get(), Tlb.READ));
           // A store has made the page dirty; a load enters a write tag only if it was, so as to dirty nothing.
-          const page = (): I32 => c.i32.shrU(offset.get(), PAGE_BITS);
+          const page = (): I32 => pageOf(c, offset.get(), options);
           const isDirtyOnly = c.i32.eq(c.i32.load8U(page(), pageFlagsOffset), PageFlag.DIRTY);
           const isQuietlyWritable =
             threads === undefined

@@ -73,27 +73,16 @@ export const Tlb = {
   READ: 0,
   /** Tag for stores. Absent on pages that hold translated code or whose first write must be seen. */
   WRITE: 8,
-  /** Host address minus guest virtual address, modulo 2^32 (4 bytes). */
+  /** Host address minus guest virtual address, as wide as host addresses (4 or 8 bytes). */
   ADDEND: 24,
 } as const;
 
-/** Entries of a hart's TLB of fetches. */
-export const FETCH_TLB_ENTRIES = 4096;
-
-/** A hart's TLB of fetches: the same, so that code and the data it works on never have to give way to each other. */
-export const FetchTlb = {
-  START: 0x21000,
-  ENTRY_SIZE: 16,
-  /** Tag (8 bytes). */
-  TAG: 0,
-  /** Host address minus guest virtual address, modulo 2^32 (4 bytes). */
-  ADDEND: 8,
-  /** For the cpu package to remember something of the page (4 bytes); 0 when the entry is made. */
-  EXTRA: 12,
-} as const;
+/** Offset of a hart's TLB of fetches from the hart's block, and its bytes; `FetchTlbLayout` is what is in it. */
+export const FETCH_TLB_START = 0x21000;
+export const FETCH_TLB_SIZE = 0x10000;
 
 /** Bytes of state and TLBs together; what follows in the hart's block is the cpu package's. */
-export const MMU_STATE_END: number = FetchTlb.START + FETCH_TLB_ENTRIES * FetchTlb.ENTRY_SIZE;
+export const MMU_STATE_END: number = FETCH_TLB_START + FETCH_TLB_SIZE;
 
 /** Bits of a byte in the page-flag array, one byte for each 4 KiB page of RAM. */
 export const PageFlag = {

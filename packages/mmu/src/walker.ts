@@ -1,4 +1,4 @@
-import type { Code, FunctionRef, I32, I64, ModuleBuilder, Var } from "@isomorph/wasm";
+import type { Code, FunctionRef, I32, I64, Int, ModuleBuilder, Var } from "@isomorph/wasm";
 import { mxrBit, satpMode, sumBit } from "./contexts.ts";
 import { emitCount } from "./count.ts";
 import {
@@ -55,7 +55,7 @@ export function defineWalker(
   module: ModuleBuilder,
   options: MmuOptions,
   pmp: PmpFunctions,
-  touch: FunctionRef<readonly ["i32", "i32"], undefined>,
+  touch: FunctionRef<readonly [Int, "i32"], undefined>,
 ): WalkerFunctions {
   const raise = module.function(
     "raise",
@@ -87,6 +87,7 @@ export function defineWalker(
     );
 
   const denied = defineDenied(module);
+  const { host, ramOffset } = options;
 
   const walk = module.declare("walk", ["i32", "i64", "i32", "i32"], "i64");
   module.define(walk, (c, [state, va, access, mode]) => {
@@ -122,7 +123,7 @@ export function defineWalker(
       offset.set(ramOffsetOf(c, entryAddress, options));
       c.if(c.i64.geU(offset.get(), options.ramSize), () => fail(false));
       c.if(c.i32.eqz(pmpCheck(c, state, entryAddress, Access.READ)), () => fail(false));
-      entry.set(c.i64.load(c.i32.wrapI64(offset.get()), options.ramOffset));
+      entry.set(host.ram(c).i64.load(host.from64(c, offset.get()), ramOffset));
       // Bits above the page number belong to extensions that are not there.
       c.if(c.i64.ne(c.i64.shrU(entry.get(), PTE_PPN_SHIFT + PTE_PPN_BITS), 0), () => fail(true));
       flags.set(c.i32.and(c.i32.wrapI64(entry.get()), 0xff));
@@ -151,20 +152,15 @@ export function defineWalker(
       c.if(c.i64.eqz(c.i64.and(c.i64.load(state.get(), MmuState.MENVCFG), ADUE)), () => fail(true));
       c.if(c.i32.eqz(pmpCheck(c, state, entryAddress, Access.WRITE)), () => fail(false));
       c.if(c.i32.eqz(c.i32.and(access.get(), PROBE)), () => {
-        const host = c.let32(c.i32.wrapI64(offset.get()));
-        c.call(touch, host.get(), c.i32.const(PTE_SIZE));
+        const ram = host.ram(c);
+        const at = host.let(c, host.from64(c, offset.get()));
+        c.call(touch, at.get(), c.i32.const(PTE_SIZE));
         if (options.threads === undefined) {
-          c.i32.store8(host.get(), c.i32.or(c.i32.wrapI64(entry.get()), wanted.get()), options.ramOffset);
+          ram.i32.store8(at.get(), c.i32.or(c.i32.wrapI64(entry.get()), wanted.get()), ramOffset);
         } else {
           // Another hart may have changed the entry since it was read: then the walk starts over (section 4.3.2).
           const updated = c.let64(c.i64.or(entry.get(), c.i64.extendI32U(wanted.get())));
-          const found = c.atomic.compareExchange(
-            host.get(),
-            entry.get(),
-            updated.get(),
-            PTE_SIZE,
-            options.ramOffset,
-          );
+          const found = ram.atomic.compareExchange(at.get(), entry.get(), updated.get(), PTE_SIZE, ramOffset);
           c.if(c.i64.ne(found, entry.get()), () =>
             c.return(c.call(walk, state.get(), va.get(), access.get(), mode.get())),
           );

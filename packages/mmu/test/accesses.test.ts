@@ -243,7 +243,7 @@ describe("pages with translated code", () => {
       hart.store(BigInt(PAGE + 4096), 1n);
       expect(hart.probe(BigInt(PAGE), Access.WRITE)).toBe(PAGE);
     }
-    machine.calls.protectCode(code + 0x123);
+    machine.protectCode(code + 0x123);
     for (const hart of harts) {
       expect(hart.probe(BigInt(PAGE), Access.WRITE)).toBeUndefined();
       expect(hart.probe(BigInt(PAGE), Access.READ)).toBe(PAGE);
@@ -277,7 +277,7 @@ describe("pages with translated code", () => {
       hart.store(va, 1n);
       expect(hart.probe(va, Access.WRITE)).toBe(PAGE);
     }
-    machine.calls.protectCode(code);
+    machine.protectCode(code);
     for (const va of aliases) {
       hart.load(va);
       expect(hart.probe(va, Access.READ)).toBe(PAGE);
@@ -290,7 +290,7 @@ describe("pages with translated code", () => {
     hart.menvcfg(ADUE);
     tables.map(VA, PAGE, Pte.V | Pte.R);
     const entry = tables.entryAddress(VA) - RAM_BASE;
-    machine.calls.protectCode(entry);
+    machine.protectCode(entry);
     hart.flushAll();
     hart.load(VA);
     expect(machine.codeWrites).toEqual([[entry, 8]]);

@@ -2,8 +2,6 @@ import { ModuleBuilder } from "@isomorph/wasm";
 import {
   Access,
   defineMmu,
-  FETCH_TLB_ENTRIES,
-  FetchTlb,
   MachineMemory,
   MMU_STATE_END,
   type MmuFunctions,
@@ -40,6 +38,9 @@ export type Outcome = { value: bigint } | { cause: number; at: bigint };
 
 type Name = keyof MmuFunctions;
 
+/** Least host address of RAM in machines that are made from now on. */
+export const placement: { ramStart: number } = { ramStart: 0 };
+
 /** One machine with the memory functions exported, and device registers that remember. */
 export class TestMachine {
   readonly memory: MachineMemory;
@@ -54,23 +55,26 @@ export class TestMachine {
       ramBase: RAM_BASE,
       ramSize,
       reserved: START + STRIDE * harts,
+      ramStart: placement.ramStart,
       harts: blocks,
     });
-    this.#view = new DataView(this.memory.memory.buffer);
+    this.#view = new DataView(this.memory.memories.memory.buffer);
     const module = new ModuleBuilder();
-    module.importMemory("env", "memory", { min: 1 });
+    const { host } = this.memory;
+    this.memory.importInto(module);
     const imports = {
       mmioCovers: module.importFunction("env", "mmioCovers", ["f64", "i32"], "i32"),
       mmioRead: module.importFunction("env", "mmioRead", ["f64", "i32"], "f64"),
       mmioWrite: module.importFunction("env", "mmioWrite", ["f64", "i32", "f64"]),
       mmioRead64: module.importFunction("env", "mmioRead64", ["f64"], "i64"),
       mmioWrite64: module.importFunction("env", "mmioWrite64", ["f64", "i64"]),
-      codeWritten: module.importFunction("env", "codeWritten", ["i32", "i32"]),
+      codeWritten: module.importFunction("env", "codeWritten", [host.type, "i32"]),
     };
     const { ramOffset, pageFlagsOffset } = this.memory;
     const functions = defineMmu(module, {
       ramBase: RAM_BASE,
       ramSize,
+      host,
       ramOffset,
       pageFlagsOffset,
       harts: blocks,
@@ -81,7 +85,7 @@ export class TestMachine {
     const hex = (value: number | bigint): string => value.toString(16);
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.toBytes()), {
       env: {
-        memory: this.memory.memory,
+        ...this.memory.memories,
         mmioCovers: (pa: number, size: number) =>
           Number(pa >= device.base && pa + size <= device.base + device.size),
         mmioRead: (pa: number, size: number) => {
@@ -98,10 +102,15 @@ export class TestMachine {
         mmioWrite64: (pa: number, value: bigint) => {
           device.log.push(`write8 ${hex(pa)} ${hex(BigInt.asUintN(64, value))}`);
         },
-        codeWritten: (offset: number, length: number) => this.codeWrites.push([offset, length]),
+        codeWritten: (offset: number | bigint, length: number) =>
+          this.codeWrites.push([host.toNumber(offset), length]),
       },
     });
     this.calls = exports as Record<Name, CallableFunction>;
+  }
+
+  protectCode(ramOffset: number): void {
+    this.calls.protectCode(this.memory.host.fromNumber(ramOffset));
   }
 
   hart(index = 0): TestHart {
@@ -187,13 +196,14 @@ export class TestHart {
   }
   /** The parcel's guest physical address, as value. */
   fetch(va: bigint): Outcome {
-    return this.#address(this.machine.calls.fetch(this.state, va) >>> 0);
+    return this.#address(this.machine.calls.fetch(this.state, va));
   }
   /** The guest physical address, as value, or -1 when the access is none to RAM. */
   host(va: bigint, sizeLog2 = 3, access: number = Access.READ): Outcome {
-    return this.#address(this.machine.calls.host(this.state, va, sizeLog2, access) >>> 0);
+    return this.#address(this.machine.calls.host(this.state, va, sizeLog2, access));
   }
-  #address(host: number): Outcome {
+  #address(found: number | bigint): Outcome {
+    const host = this.machine.memory.host.toNumber(found);
     return this.#outcome(host === 0 ? -1n : BigInt(host - this.machine.memory.ramOffset + RAM_BASE));
   }
 
@@ -204,13 +214,15 @@ export class TestHart {
     const page = wide >> 12n;
     const mask = BigInt.asUintN(64, -4096n | ((1n << BigInt(sizeLog2)) - 1n));
     const isFetch = access === Access.FETCH;
+    const { fetchTlb, type } = this.machine.memory.host;
     const entry = isFetch
-      ? FetchTlb.START + Number(page & BigInt(FETCH_TLB_ENTRIES - 1)) * FetchTlb.ENTRY_SIZE
+      ? fetchTlb.START + Number(page & BigInt(fetchTlb.ENTRIES - 1)) * fetchTlb.ENTRY_SIZE
       : Tlb.START + Number(page & BigInt(TLB_ENTRIES - 1)) * Tlb.ENTRY_SIZE;
-    const tag = entry + (isFetch ? FetchTlb.TAG : 8 * access);
+    const tag = entry + (isFetch ? fetchTlb.TAG : 8 * access);
     if (this.get64(tag) !== ((wide & mask) | context)) return undefined;
-    const addend = entry + (isFetch ? FetchTlb.ADDEND : Tlb.ADDEND);
-    const host = (Number(wide & 0xffff_ffffn) + this.get32(addend)) % 2 ** 32;
+    const addend = entry + (isFetch ? fetchTlb.ADDEND : Tlb.ADDEND);
+    const bits = type === "i32" ? 32 : 64;
+    const host = Number(BigInt.asUintN(bits, wide + this.get64(addend)));
     return host - this.machine.memory.ramOffset + RAM_BASE;
   }
 }

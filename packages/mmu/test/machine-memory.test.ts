@@ -1,6 +1,6 @@
 import { guestMemoryCases } from "@isomorph/interface/compliance";
 import { describe, expect, it } from "vitest";
-import { MachineMemory, PageFlag } from "../src/index.ts";
+import { MachineMemory, PageFlag, WIDE_ADDRESSES } from "../src/index.ts";
 
 const BASE = 0x8000_0000;
 
@@ -25,25 +25,49 @@ describe("MachineMemory", () => {
       expect(memory.ramOffset % 65_536).toBe(0);
       expect(memory.ramOffset).toBeGreaterThan(0);
       expect(memory.bytes.byteOffset).toBe(memory.ramOffset);
-      expect(memory.memory.buffer.byteLength).toBe(memory.ramOffset + (1 << 20));
+      expect(memory.memories.memory.buffer.byteLength).toBe(memory.ramOffset + (1 << 20));
     }
   });
 
   it("can be shared between threads", () => {
     const memory = new MachineMemory({ ramBase: BASE, ramSize: 4096, reserved: 0, shared: true });
-    expect(memory.memory.buffer).toBeInstanceOf(SharedArrayBuffer);
+    expect(memory.memories.memory.buffer).toBeInstanceOf(SharedArrayBuffer);
     memory.view(BASE, 4)[3] = 7;
     expect(memory.data.getUint32(0, true)).toBe(0x0700_0000);
   });
 
-  it("refuses what does not fit in a 32-bit memory, and says what would", () => {
-    expect(() => create(2 ** 32)).toThrow(
-      new RangeError(
-        "ramSize 4294967296 is too large: with 1114112 bytes of tables it does not fit in a 32-bit WebAssembly " +
-          "memory; at most 4293853184 bytes would",
-      ),
+  it("gives RAM a memory of its own where everything does not fit in 4 GiB", () => {
+    const { memories, ramOffset, bytes, data, host } = create(6 * 2 ** 30);
+    expect(host).toBe(WIDE_ADDRESSES);
+    expect(memories.memory.buffer.byteLength).toBe(ramOffset);
+    expect(memories.ram.buffer.byteLength).toBe(ramOffset + 6 * 2 ** 30);
+    expect([bytes.length, data.byteLength]).toEqual([6 * 2 ** 30, 6 * 2 ** 30]);
+    data.setUint32(5 * 2 ** 30, 0x04030201, true);
+    expect(new Uint8Array(memories.ram.buffer, ramOffset + 5 * 2 ** 30, 4)).toEqual(
+      new Uint8Array([1, 2, 3, 4]),
+    );
+  });
+
+  it("refuses what the engine has no memory for, and says how much it has", () => {
+    const narrow = (): MachineMemory =>
+      new MachineMemory({ ramBase: BASE, ramSize: 2 ** 32, reserved: 0, isNarrow: true });
+    expect(narrow).toThrow(new RangeError("ramSize 4294967296 is too large: 4293918720 is the most"));
+    expect(() => create(2 ** 34)).toThrow(
+      new RangeError("ramSize 17179869184 is too large: 17175609344 is the most"),
     );
     expect(() => create(2 ** 52)).toThrow(RangeError);
+  });
+
+  it("tracks writes of the host beyond 4 GiB", () => {
+    const memory = create(5 * 2 ** 30);
+    const written: [number, number][] = [];
+    memory.onCodeWritten = (ramOffset, length) => written.push([ramOffset, length]);
+    const page = 2 ** 20 + 5;
+    memory.pageFlags[page] = PageFlag.CODE;
+    memory.markDirty(BASE + page * 4096 - 1, 2);
+    expect(written).toEqual([[page * 4096 - 1, 2]]);
+    expect([...memory.takeDirtyPages()]).toEqual([page - 1, page]);
+    expect(memory.view(BASE + page * 4096, 16).byteOffset).toBe(memory.ramOffset + page * 4096);
   });
 
   it("refuses sizes and addresses that are not made of pages", () => {

@@ -196,7 +196,7 @@ class Subject {
         hart.pmp([...PMP[step.name]]);
         break;
       case "code":
-        this.machine.calls.protectCode(FRAME_BASE - RAM_BASE + step.frame * 4096);
+        this.machine.protectCode(FRAME_BASE - RAM_BASE + step.frame * 4096);
         break;
       case "look":
         this.look();
@@ -206,25 +206,42 @@ class Subject {
     }
   }
 
-  /** Changes a mapping and executes the weakest fence asked for that the manual says is enough. */
+  /**
+   * Changes a mapping and executes the weakest fence asked for that the manual says is enough. What is or was global is
+   * changed in all address spaces: what they do not agree on may be either of them (privileged, section 4.3.1).
+   */
   change(step: Extract<Step, { do: "map" | "unmap" }>): void {
-    const tables = this.spaces[step.space]!;
     const va = PAGES[step.page]!;
     const start = step.level === 0 ? va : (va / SUPERPAGE) * SUPERPAGE;
-    const old = tables.entry(start, step.level);
-    const above = tables.entry(start, 1);
-    const isPointer = (old & 0xfn) === 1n;
-    if (step.do === "unmap") tables.unmap(start, step.level);
-    else if (step.level === 1) tables.map(start, FRAME_BASE, step.flags, 1);
-    else tables.map(va, step.frame === FRAMES ? DEVICE : FRAME_BASE + step.frame * 4096, step.flags);
-    // Bits 0 to 3 being V alone, a "leaf" may be a pointer too: to a frame's contents, as tables.
-    const isNowPointer = (tables.entry(start, step.level) & 0xfn) === 1n;
-    const isLeafOnly = !isPointer && !isNowPointer && step.level === 0 && this.#hadTables(tables, va);
-    // Any global page takes part in all address spaces.
-    const isGlobal = ((tables.entry(start, step.level) | old | above) & BigInt(Pte.G)) !== 0n;
-    if (step.fence === 0 && isLeafOnly) this.hart.flushAddress(va + 0x123n);
+    const own = this.spaces[step.space]!;
+    const below = step.level === 0 ? [] : PAGES.filter((page) => page / SUPERPAGE === start / SUPERPAGE);
+    const old = [own.entry(start, 0), own.entry(start, 1), ...below.map((page) => own.entry(page, 0))];
+    const isGlobal =
+      old.some((entry) => (entry & BigInt(Pte.G)) !== 0n) ||
+      (step.do === "map" && (step.flags & Pte.G) !== 0);
+    const areLeavesOnly = (isGlobal ? this.spaces : [own]).map((tables) =>
+      this.#changeIn(tables, step, start),
+    );
+    if (step.fence === 0 && areLeavesOnly.every(Boolean)) this.hart.flushAddress(va + 0x123n);
     else if (step.fence === 1 && !isGlobal) this.hart.flushAsid(ASIDS[step.space]!);
     else this.hart.flushAll();
+  }
+
+  /** Changes a mapping in one address space, and says whether only a leaf has changed. */
+  #changeIn(tables: PageTableBuilder, step: Extract<Step, { do: "map" | "unmap" }>, start: bigint): boolean {
+    const va = PAGES[step.page]!;
+    const isPointer = (tables.entry(start, step.level) & 0xfn) === 1n;
+    if (step.do === "unmap") {
+      tables.unmap(start, step.level);
+    } else {
+      // What one address space enters in the TLB for all sets no bits in the tables of the others.
+      const flags = step.flags & Pte.G ? step.flags | Pte.A | Pte.D : step.flags;
+      if (step.level === 1) tables.map(start, FRAME_BASE, flags, 1);
+      else tables.map(va, step.frame === FRAMES ? DEVICE : FRAME_BASE + step.frame * 4096, flags);
+    }
+    // Bits 0 to 3 being V alone, a "leaf" may be a pointer too: to a frame's contents, as tables.
+    const isNowPointer = (tables.entry(start, step.level) & 0xfn) === 1n;
+    return !isPointer && !isNowPointer && step.level === 0 && this.#hadTables(tables, va);
   }
 
   /** Whether the table that holds the page's entry was there before, so that only a leaf has changed. */

@@ -41,6 +41,13 @@ export class ByteSink {
     this.bytes[this.length++] = rest;
   }
 
+  /** Unsigned LEB128 of an integer from 0 to 2^53 - 1. */
+  u64(value: number): void {
+    let rest = value;
+    for (; rest >= 2 ** 28; rest = Math.floor(rest / 128)) this.u8((rest & 0x7f) | 0x80);
+    this.u32(rest);
+  }
+
   /** Signed LEB128 of a 32-bit integer. */
   s32(value: number): void {
     if (value >= -64 && value <= 63 && this.length < this.bytes.length) {
@@ -99,6 +106,25 @@ export class ByteSink {
   sized(other: ByteSink): void {
     this.u32(other.length);
     this.append(other.bytes, other.length);
+  }
+
+  /**
+   * The operands of an instruction that accesses memory: the alignment's logarithm, the memory unless it is memory 0, and what is
+   * added to the address (core specification 3.0, section 5.4.6).
+   */
+  memoryAccess(memory: number, sizeLog2: number, offset: number): void {
+    if (memory === 0) {
+      this.u8(sizeLog2);
+    } else {
+      this.u8(sizeLog2 | 0x40);
+      this.u32(memory);
+    }
+    this.u64(offset);
+  }
+
+  /** The contents, until more is written. */
+  view(): Uint8Array {
+    return this.bytes.subarray(0, this.length);
   }
 
   toBytes(): Uint8Array<ArrayBuffer> {

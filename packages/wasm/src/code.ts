@@ -1,11 +1,15 @@
-import { AtomicOps } from "./atomic.ts";
+import type { AtomicOps } from "./atomic.ts";
 import { ByteSink } from "./bytes.ts";
-import { Float32Ops, Float64Ops } from "./float.ts";
-import { Integer32Ops, Integer64Ops } from "./integer.ts";
+import type { Float32Ops, Float64Ops } from "./float.ts";
+import type { Integer32Ops, Integer64Ops } from "./integer.ts";
+import { MemoryOps } from "./memory.ts";
 import {
   type FunctionRef,
   type I32,
+  type Int,
   type Label,
+  MEMORY_0,
+  type MemoryRef,
   type Result,
   TOKEN,
   VALUE_TYPE_CODE,
@@ -56,11 +60,14 @@ export class Code {
   readonly sink: ByteSink = new ByteSink();
   /** Hints so far: for each its place in {@link sink}, and 1 where the condition is likely to hold, else 0. */
   readonly #hints: number[] = [];
-  readonly i32: Integer32Ops = new Integer32Ops(this.sink);
-  readonly i64: Integer64Ops = new Integer64Ops(this.sink);
-  readonly f32: Float32Ops = new Float32Ops(this.sink);
-  readonly f64: Float64Ops = new Float64Ops(this.sink);
-  readonly atomic: AtomicOps = new AtomicOps(this.sink);
+  readonly #memory0 = new MemoryOps(this.sink, MEMORY_0);
+  /** The instructions on the other memories that were asked for. */
+  readonly #memories: MemoryOps[] = [];
+  readonly i32: Integer32Ops = this.#memory0.i32;
+  readonly i64: Integer64Ops = this.#memory0.i64;
+  readonly f32: Float32Ops = this.#memory0.f32;
+  readonly f64: Float64Ops = this.#memory0.f64;
+  readonly atomic: AtomicOps = this.#memory0.atomic;
   #depth = 0;
   #localTypes: ValueType[] = [];
   #paramCount = 0;
@@ -130,16 +137,24 @@ export class Code {
     return variable;
   }
 
+  /** The instructions on a memory that was imported: {@link i32} and its like are those on memory 0. */
+  on<A extends Int>(memory: MemoryRef<A>): MemoryOps<A> {
+    this.#memories[memory.index] ??= memory.index === 0 ? this.#memory0 : new MemoryOps(this.sink, memory);
+    return this.#memories[memory.index] as MemoryOps as MemoryOps<A>;
+  }
+
   /** A variable that holds the value on top of the stack. */
-  let32(value: I32): Var<"i32"> {
-    const variable = this.var("i32");
+  let<T extends ValueType>(type: T, value: Value<T>): Var<T> {
+    const variable = this.var(type);
     variable.set(value);
     return variable;
   }
+  /** The same of one type. */
+  let32(value: I32): Var<"i32"> {
+    return this.let("i32", value);
+  }
   let64(value: Value<"i64">): Var<"i64"> {
-    const variable = this.var("i64");
-    variable.set(value);
-    return variable;
+    return this.let("i64", value);
   }
 
   /** Runs `body`; variables made in it are free for reuse afterwards. */
@@ -312,18 +327,11 @@ export class Code {
   }
 
   /** Copies `length` bytes within memory 0 (`memory.copy`). */
-  memoryCopy(_destination: I32, _source: I32, _length: I32): void {
-    this.#bulk(10);
-    this.sink.u8(0);
-    this.sink.u8(0);
+  memoryCopy(destination: I32, source: I32, length: I32): void {
+    this.#memory0.copy(destination, source, length);
   }
   /** Fills `length` bytes of memory 0 with a byte (`memory.fill`). */
-  memoryFill(_destination: I32, _byte: I32, _length: I32): void {
-    this.#bulk(11);
-    this.sink.u8(0);
-  }
-  #bulk(opcode: number): void {
-    this.sink.u8(0xfc);
-    this.sink.u32(opcode);
+  memoryFill(destination: I32, byte: I32, length: I32): void {
+    this.#memory0.fill(destination, byte, length);
   }
 }

@@ -13,6 +13,23 @@ export function supportsTailCalls(): boolean {
   return tailCalls;
 }
 
+let wideMemories: boolean | undefined;
+
+/**
+ * Whether the engine has memories of 64-bit addresses, and takes one beside a memory of 32-bit addresses. Found out by
+ * validating a module, once.
+ */
+export function supportsWideMemories(): boolean {
+  if (wideMemories === undefined) {
+    const module = new ModuleBuilder();
+    module.importMemory("", "", { min: 0 });
+    const wide = module.importMemory("", "", { min: 0, address: "i64" });
+    module.function("", [], "i64", (code) => code.on(wide).i64.load(code.i64.const(2 ** 32)));
+    wideMemories = WebAssembly.validate(module.toBytes());
+  }
+  return wideMemories;
+}
+
 let fused: boolean | undefined;
 
 /**

@@ -1,18 +1,31 @@
 import type { ByteSink } from "./bytes.ts";
-import { type F32, type F64, type I32, type I64, TOKEN, type Value, type Vector } from "./types.ts";
+import {
+  type F32,
+  type F64,
+  type I32,
+  type I64,
+  type Int,
+  MEMORY_0,
+  type MemoryRef,
+  TOKEN,
+  type Value,
+  type Vector,
+} from "./types.ts";
 
 /** The floating-point types. */
 export type Float = "f32" | "f64";
 
-/** The floating-point instructions of one width (core specification 2.0, section 5.4.7). */
-export class FloatOps<T extends Float> {
+/** The floating-point instructions of one width (core specification 2.0, section 5.4.7). Loads and stores are of one memory. */
+export class FloatOps<T extends Float, A extends Int = "i32"> {
   readonly #sink: ByteSink;
+  readonly #memoryIndex: number;
   readonly #compare: number;
   readonly #arithmetic: number;
   readonly #wide: boolean;
 
-  constructor(sink: ByteSink, type: T) {
+  constructor(sink: ByteSink, type: T, memory: MemoryRef = MEMORY_0) {
     this.#sink = sink;
+    this.#memoryIndex = memory.index;
     this.#wide = type === "f64";
     this.#compare = type === "f64" ? 0x61 : 0x5b;
     this.#arithmetic = type === "f64" ? 0x99 : 0x8b;
@@ -90,18 +103,17 @@ export class FloatOps<T extends Float> {
     return this.#computed(13);
   }
 
-  /** Loads from memory 0 as the integer instructions do; NaNs keep their bits. */
-  load(_address: I32, offset = 0): Value<T> {
+  /** Loads as the integer instructions do; NaNs keep their bits. */
+  load(_address: Value<A>, offset = 0): Value<T> {
     this.#memory(this.#wide ? 0x2b : 0x2a, offset);
     return TOKEN;
   }
-  store(_address: I32, _value: Value<T>, offset = 0): void {
+  store(_address: Value<A>, _value: Value<T>, offset = 0): void {
     this.#memory(this.#wide ? 0x39 : 0x38, offset);
   }
   #memory(opcode: number, offset: number): void {
     this.#sink.u8(opcode);
-    this.#sink.u8(0);
-    this.#sink.u32(offset);
+    this.#sink.memoryAccess(this.#memoryIndex, 0, offset);
   }
 
   /** A vector with the value in every lane. */
@@ -129,10 +141,10 @@ export class FloatOps<T extends Float> {
 }
 
 /** Instructions that only single precision has. */
-export class Float32Ops extends FloatOps<"f32"> {
+export class Float32Ops<A extends Int = "i32"> extends FloatOps<"f32", A> {
   readonly #sink: ByteSink;
-  constructor(sink: ByteSink) {
-    super(sink, "f32");
+  constructor(sink: ByteSink, memory: MemoryRef = MEMORY_0) {
+    super(sink, "f32", memory);
     this.#sink = sink;
   }
   reinterpretI32(_a: I32): F32 {
@@ -154,10 +166,10 @@ export class Float32Ops extends FloatOps<"f32"> {
 }
 
 /** Instructions that only double precision has. */
-export class Float64Ops extends FloatOps<"f64"> {
+export class Float64Ops<A extends Int = "i32"> extends FloatOps<"f64", A> {
   readonly #sink: ByteSink;
-  constructor(sink: ByteSink) {
-    super(sink, "f64");
+  constructor(sink: ByteSink, memory: MemoryRef = MEMORY_0) {
+    super(sink, "f64", memory);
     this.#sink = sink;
   }
   #emit(opcode: number): F64 {

@@ -6,9 +6,10 @@
 export { type AtomicOperation, AtomicOps } from "./atomic.ts";
 export { ByteSink } from "./bytes.ts";
 export { Code, type Hint, Var } from "./code.ts";
-export { fusesMultiplyAdd, supportsTailCalls } from "./features.ts";
+export { fusesMultiplyAdd, supportsTailCalls, supportsWideMemories } from "./features.ts";
 export { type Float, Float32Ops, Float64Ops, FloatOps } from "./float.ts";
-export { type Int, Integer32Ops, Integer64Ops, IntegerOps, type Operand } from "./integer.ts";
+export { Integer32Ops, Integer64Ops, IntegerOps, type Operand } from "./integer.ts";
+export { MemoryOps } from "./memory.ts";
 export { type Body, type Limits, ModuleBuilder, type Signature } from "./module.ts";
 export type {
   F32,
@@ -16,7 +17,9 @@ export type {
   FunctionRef,
   I32,
   I64,
+  Int,
   Label,
+  MemoryRef,
   Result,
   Value,
   Values,

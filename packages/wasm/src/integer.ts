@@ -1,33 +1,26 @@
 import type { ByteSink } from "./bytes.ts";
-import { type I32, TOKEN, type Value } from "./types.ts";
-
-/** The integer types. */
-export type Int = "i32" | "i64";
+import { type I32, type Int, MEMORY_0, type MemoryRef, TOKEN, type Value } from "./types.ts";
 
 /** The right operand of an operation: a stack value, or a literal. Only the last operand can be a literal. */
 export type Operand<T extends Int> = Value<T> | number | bigint;
 
-/** A load or store of memory 0 that promises no alignment: the address may have any. */
-function memoryAccess(sink: ByteSink, opcode: number, offset: number): void {
-  sink.u8(opcode);
-  sink.u8(0);
-  sink.u32(offset);
-}
-
 /**
  * The integer instructions of one width (core specification 2.0, section 5.4.7). Names are WebAssembly's own;
- * `S` and `U` say how operands are read.
+ * `S` and `U` say how operands are read. Loads and stores are of one memory; they promise no alignment: the address may
+ * have any.
  */
-export class IntegerOps<T extends Int> {
+export class IntegerOps<T extends Int, A extends Int = "i32"> {
   readonly #sink: ByteSink;
+  readonly #memoryIndex: number;
   readonly #wide: boolean;
   /** Opcode of the first comparison (`eqz`). */
   readonly #compare: number;
   /** Opcode of the first arithmetic instruction (`clz`). */
   readonly #arithmetic: number;
 
-  constructor(sink: ByteSink, type: T) {
+  constructor(sink: ByteSink, type: T, memory: MemoryRef = MEMORY_0) {
     this.#sink = sink;
+    this.#memoryIndex = memory.index;
     this.#wide = type === "i64";
     this.#compare = this.#wide ? 0x50 : 0x45;
     this.#arithmetic = this.#wide ? 0x79 : 0x67;
@@ -164,47 +157,56 @@ export class IntegerOps<T extends Int> {
   }
 
   #memory(opcode: number, offset: number): Value<T> {
-    memoryAccess(this.#sink, opcode, offset);
+    this.#sink.u8(opcode);
+    this.#sink.memoryAccess(this.#memoryIndex, 0, offset);
     return TOKEN;
   }
 
   /** Loads a full value; `offset` is a constant added to the address without wrap-around. */
-  load(_address: I32, offset = 0): Value<T> {
+  load(_address: Value<A>, offset = 0): Value<T> {
     return this.#memory(this.#wide ? 0x29 : 0x28, offset);
   }
-  load8S(_address: I32, offset = 0): Value<T> {
+  load8S(_address: Value<A>, offset = 0): Value<T> {
     return this.#memory(this.#wide ? 0x30 : 0x2c, offset);
   }
-  load8U(_address: I32, offset = 0): Value<T> {
+  load8U(_address: Value<A>, offset = 0): Value<T> {
     return this.#memory(this.#wide ? 0x31 : 0x2d, offset);
   }
-  load16S(_address: I32, offset = 0): Value<T> {
+  load16S(_address: Value<A>, offset = 0): Value<T> {
     return this.#memory(this.#wide ? 0x32 : 0x2e, offset);
   }
-  load16U(_address: I32, offset = 0): Value<T> {
+  load16U(_address: Value<A>, offset = 0): Value<T> {
     return this.#memory(this.#wide ? 0x33 : 0x2f, offset);
   }
-  store(_address: I32, value: Operand<T>, offset = 0): void {
+  store(_address: Value<A>, value: Operand<T>, offset = 0): void {
     this.#push(value);
     this.#memory(this.#wide ? 0x37 : 0x36, offset);
   }
-  store8(_address: I32, value: Operand<T>, offset = 0): void {
+  store8(_address: Value<A>, value: Operand<T>, offset = 0): void {
     this.#push(value);
     this.#memory(this.#wide ? 0x3c : 0x3a, offset);
   }
-  store16(_address: I32, value: Operand<T>, offset = 0): void {
+  store16(_address: Value<A>, value: Operand<T>, offset = 0): void {
     this.#push(value);
     this.#memory(this.#wide ? 0x3d : 0x3b, offset);
   }
 }
 
 /** Instructions that only the 64-bit width has. */
-export class Integer64Ops extends IntegerOps<"i64"> {
+export class Integer64Ops<A extends Int = "i32"> extends IntegerOps<"i64", A> {
   readonly #sink: ByteSink;
+  readonly #memoryIndex: number;
 
-  constructor(sink: ByteSink) {
-    super(sink, "i64");
+  constructor(sink: ByteSink, memory: MemoryRef = MEMORY_0) {
+    super(sink, "i64", memory);
     this.#sink = sink;
+    this.#memoryIndex = memory.index;
+  }
+
+  #access(opcode: number, offset: number): Value<"i64"> {
+    this.#sink.u8(opcode);
+    this.#sink.memoryAccess(this.#memoryIndex, 0, offset);
+    return TOKEN;
   }
 
   #emit(opcode: number): Value<"i64"> {
@@ -222,17 +224,15 @@ export class Integer64Ops extends IntegerOps<"i64"> {
   extend32S(_a: Value<"i64">): Value<"i64"> {
     return this.#emit(0xc4);
   }
-  load32S(_address: I32, offset = 0): Value<"i64"> {
-    memoryAccess(this.#sink, 0x34, offset);
-    return TOKEN;
+  load32S(_address: Value<A>, offset = 0): Value<"i64"> {
+    return this.#access(0x34, offset);
   }
-  load32U(_address: I32, offset = 0): Value<"i64"> {
-    memoryAccess(this.#sink, 0x35, offset);
-    return TOKEN;
+  load32U(_address: Value<A>, offset = 0): Value<"i64"> {
+    return this.#access(0x35, offset);
   }
-  store32(_address: I32, value: Operand<"i64">, offset = 0): void {
+  store32(_address: Value<A>, value: Operand<"i64">, offset = 0): void {
     if (typeof value === "number" || typeof value === "bigint") this.const(value);
-    memoryAccess(this.#sink, 0x3e, offset);
+    this.#access(0x3e, offset);
   }
   reinterpretF64(_a: Value<"f64">): Value<"i64"> {
     return this.#emit(0xbd);
@@ -249,11 +249,11 @@ export class Integer64Ops extends IntegerOps<"i64"> {
 }
 
 /** Instructions that only the 32-bit width has. */
-export class Integer32Ops extends IntegerOps<"i32"> {
+export class Integer32Ops<A extends Int = "i32"> extends IntegerOps<"i32", A> {
   readonly #sink: ByteSink;
 
-  constructor(sink: ByteSink) {
-    super(sink, "i32");
+  constructor(sink: ByteSink, memory: MemoryRef = MEMORY_0) {
+    super(sink, "i32", memory);
     this.#sink = sink;
   }
 

@@ -1,6 +1,13 @@
 import { ByteSink } from "./bytes.ts";
 import { Code, type Var } from "./code.ts";
-import { type FunctionRef, type Result, VALUE_TYPE_CODE, type ValueType } from "./types.ts";
+import {
+  type FunctionRef,
+  type Int,
+  type MemoryRef,
+  type Result,
+  VALUE_TYPE_CODE,
+  type ValueType,
+} from "./types.ts";
 
 /** A function type of a module, for indirect calls. */
 export interface Signature<P extends readonly ValueType[], R extends ValueType | undefined> {
@@ -15,6 +22,8 @@ export interface Limits {
   readonly max?: number;
   /** Memories only: may be shared between threads; needs `max`. */
   readonly shared?: boolean;
+  /** Memories only: the type of addresses. Default `i32`. */
+  readonly address?: Int;
 }
 
 /** Emits a function and leaves its result on the stack. */
@@ -38,17 +47,34 @@ const NO_HINTS = new ByteSink(0);
  * order in which they are declared; bodies may follow in any order, once each.
  */
 export class ModuleBuilder {
-  readonly #types = new ByteSink();
+  readonly #types: ByteSink = new ByteSink(256);
   #typeCount = 0;
-  readonly #typeIndices = new Map<string, number>();
-  readonly #imports = new ByteSink();
+  readonly #typeIndices: Map<string, number> = new Map();
+  readonly #imports: ByteSink = new ByteSink();
   #importCount = 0;
   #importedFunctions = 0;
+  #importedMemories = 0;
   readonly #declared: Declared[] = [];
-  readonly #exports = new ByteSink();
+  readonly #exports = new ByteSink(0);
   #exportCount = 0;
   readonly #elements: { offset: number; functions: readonly FunctionRef[] }[] = [];
-  readonly #code: Code = new Code();
+  /** What bodies are emitted with that are not emitted by someone else. */
+  #code: Code | undefined;
+
+  /** @param start - A module without functions whose types and imports this one has too: what refers to those is good for it. */
+  constructor(start?: ModuleBuilder) {
+    if (start === undefined) return;
+    if (start.#declared.length > 0) {
+      throw new TypeError("a module with functions cannot be the start of another");
+    }
+    this.#types.append(start.#types.bytes, start.#types.length);
+    this.#typeCount = start.#typeCount;
+    for (const [type, index] of start.#typeIndices) this.#typeIndices.set(type, index);
+    this.#imports.append(start.#imports.bytes, start.#imports.length);
+    this.#importCount = start.#importCount;
+    this.#importedFunctions = start.#importedFunctions;
+    this.#importedMemories = start.#importedMemories;
+  }
 
   /** The index of a function type, made on first use. */
   signature<const P extends readonly ValueType[], R extends ValueType | undefined>(
@@ -82,9 +108,10 @@ export class ModuleBuilder {
     return { index: this.#importedFunctions++, params, result: result as R };
   }
 
-  importMemory(module: string, name: string, limits: Limits): void {
+  importMemory(module: string, name: string, limits: Limits): MemoryRef {
     this.#import(module, name, 0x02);
     this.#limits(limits);
+    return { index: this.#importedMemories++, address: limits.address ?? "i32" };
   }
 
   importTable(module: string, name: string, limits: Limits): void {
@@ -100,8 +127,9 @@ export class ModuleBuilder {
     this.#imports.u8(kind);
   }
 
-  #limits({ min, max, shared }: Limits): void {
-    this.#imports.u8(shared === true ? 0x03 : max === undefined ? 0x00 : 0x01);
+  #limits({ min, max, shared, address }: Limits): void {
+    const isWide = address === "i64" ? 0x04 : 0x00;
+    this.#imports.u8(isWide | (shared === true ? 0x03 : max === undefined ? 0x00 : 0x01));
     this.#imports.u32(min);
     if (max !== undefined) this.#imports.u32(max);
   }
@@ -122,6 +150,7 @@ export class ModuleBuilder {
     target: FunctionRef<P, R>,
     body: Body<P, R>,
   ): void {
+    this.#code ??= new Code();
     body(this.#code, this.#code.start(target.params));
     this.#finish(target.index, this.#code);
   }
@@ -172,27 +201,13 @@ export class ModuleBuilder {
   }
 
   toBytes(): Uint8Array<ArrayBuffer> {
-    const out = new ByteSink(8192);
-    for (const byte of [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]) out.u8(byte);
-    const section = (id: number, count: number, contents: ByteSink): void => {
-      if (count === 0) return;
-      const body = new ByteSink(contents.length + 5);
-      body.u32(count);
-      body.append(contents.bytes, contents.length);
-      out.u8(id);
-      out.sized(body);
-    };
-    section(1, this.#typeCount, this.#types);
-    section(2, this.#importCount, this.#imports);
     const functions = new ByteSink();
-    const bodies = new ByteSink(8192);
+    let size = 0;
     for (const { typeIndex, body, name } of this.#declared) {
       if (body === undefined) throw new TypeError(`function ${name} has no body`);
       functions.u32(typeIndex);
-      bodies.append(body, body.length);
+      size += body.length;
     }
-    section(3, this.#declared.length, functions);
-    section(7, this.#exportCount, this.#exports);
     const elements = new ByteSink();
     for (const { offset, functions: members } of this.#elements) {
       elements.u8(0x00);
@@ -202,14 +217,29 @@ export class ModuleBuilder {
       elements.u32(members.length);
       for (const member of members) elements.u32(member.index);
     }
-    section(9, this.#elements.length, elements);
+    const out = new ByteSink(size + 8192);
+    for (const byte of [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]) out.u8(byte);
+    const section = (id: number, count: number, contents: readonly Uint8Array[]): void => {
+      if (count === 0) return;
+      out.u8(id);
+      out.u32(contents.reduce((sum, { length }) => sum + length, sizeOfU32(count)));
+      out.u32(count);
+      for (const bytes of contents) out.append(bytes, bytes.length);
+    };
+    section(1, this.#typeCount, [this.#types.view()]);
+    section(2, this.#importCount, [this.#imports.view()]);
+    section(3, this.#declared.length, [functions.view()]);
+    section(7, this.#exportCount, [this.#exports.view()]);
+    section(9, this.#elements.length, [elements.view()]);
     this.#hintSection(out);
+    const bodies = this.#declared.map(({ body }) => body as Uint8Array);
     section(10, this.#declared.length, bodies);
     return out.toBytes();
   }
 
   /** Branch hints (WebAssembly 3.0, code metadata): a custom section in front of the code, which engines may ignore. */
   #hintSection(out: ByteSink): void {
+    if (!this.#declared.some(({ hints }) => hints.length > 0)) return;
     const body = new ByteSink();
     body.name("metadata.code.branch_hint");
     body.u32(this.#declared.filter(({ hints }) => hints.length > 0).length);
@@ -218,8 +248,14 @@ export class ModuleBuilder {
       body.u32(this.#importedFunctions + index);
       body.append(hints.bytes, hints.length);
     });
-    if (!this.#declared.some(({ hints }) => hints.length > 0)) return;
     out.u8(0);
     out.sized(body);
   }
+}
+
+/** Bytes of an unsigned LEB128. */
+function sizeOfU32(value: number): number {
+  let size = 1;
+  for (let rest = value >>> 7; rest > 0; rest >>>= 7) size++;
+  return size;
 }

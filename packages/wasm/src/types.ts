@@ -19,6 +19,18 @@ export type Vector = { readonly vector: unique symbol };
 /** WebAssembly number types. */
 export type ValueType = "i32" | "i64" | "f32" | "f64";
 
+/** The integer types. */
+export type Int = "i32" | "i64";
+
+/** A memory of a module: addresses in it are of type `address`. */
+export interface MemoryRef<A extends Int = Int> {
+  readonly index: number;
+  readonly address: A;
+}
+
+/** Memory 0 where it has 32-bit addresses: what the instructions of a function use that are not told otherwise. */
+export const MEMORY_0: MemoryRef<"i32"> = { index: 0, address: "i32" };
+
 /** Binary encoding of the number types (core specification 2.0, section 5.3.1). */
 export const VALUE_TYPE_CODE: Readonly<Record<ValueType, number>> = {
   i32: 0x7f,

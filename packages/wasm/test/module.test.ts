@@ -48,6 +48,30 @@ describe("ModuleBuilder", () => {
     expect(divisor?.(2n ** 40n * 21n, 2n ** 38n * 35n)).toBe(2n ** 38n * 7n);
   });
 
+  it("begins with the types and imports of another one", () => {
+    const start = new ModuleBuilder();
+    const twice = start.importFunction("env", "twice", ["i32"], "i32");
+    start.importMemory("env", "memory", { min: 1 });
+    const memory = new WebAssembly.Memory({ initial: 1 });
+    const imports = { env: { twice: (value: number) => value * 2, memory } };
+    for (const [name, added] of [
+      ["first", 1],
+      ["second", 2],
+    ] as const) {
+      const module = new ModuleBuilder(start);
+      const more = module.function("", ["i64"], "i64", (c, [value]) => c.i64.add(value.get(), added));
+      const both = module.function("", ["i32"], "i32", (c, [value]) => {
+        c.i32.store(c.i32.const(8), value.get());
+        return c.call(twice, c.i32.wrapI64(c.call(more, c.i64.extendI32U(value.get()))));
+      });
+      module.export(name, both);
+      expect(instantiate(module, imports)[name]?.(20)).toBe(2 * (20 + added));
+    }
+    expect(new Uint8Array(memory.buffer)[8]).toBe(20);
+    start.function("", [], undefined, () => undefined);
+    expect(() => new ModuleBuilder(start)).toThrow(TypeError);
+  });
+
   it("encodes 64-bit constants from numbers and bigints exactly", () => {
     const values = [0, 1, -1, 63, 64, -64, -65, 2 ** 31, -(2 ** 31) - 1, 2 ** 53 - 1, -(2 ** 53) + 1];
     const wide = [2n ** 63n - 1n, -(2n ** 63n), 2n ** 64n - 1n, 0x8000_0000_0000_0001n];

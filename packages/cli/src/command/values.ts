@@ -23,7 +23,7 @@ export function parseMemory(text: string): number {
   const bytes = parseSize(text);
   if (bytes % 4096 !== 0) throw new InvalidArgumentError("Memory comes in pages of 4K.");
   if (bytes < 2 ** 16) throw new InvalidArgumentError("A machine has at least 64K.");
-  if (bytes > 4 * 2 ** 30 - 2 ** 24) throw new InvalidArgumentError("A machine has less than 4G.");
+  if (bytes > 16 * 2 ** 30 - 2 ** 26) throw new InvalidArgumentError("A machine has less than 16G.");
   return bytes;
 }
 

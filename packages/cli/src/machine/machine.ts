@@ -44,6 +44,8 @@ export interface MachineConfig
   readonly translationThreshold?: number | undefined;
   /** Those of an earlier machine. */
   readonly translations?: Uint8Array | undefined;
+  /** Whether those are put to the test. */
+  readonly reviewTranslations?: boolean | undefined;
   /** Whether each processor runs in a thread of its own. */
   readonly threads?: boolean | undefined;
 }
@@ -57,7 +59,8 @@ export interface Machine {
 
 /** Builds a machine of the command. */
 export async function buildMachine(config: MachineConfig): Promise<Machine> {
-  const { disks = [], hasNet, hasRng, agent, translationThreshold, translations, threads, ...rest } = config;
+  const { disks = [], hasNet, hasRng, agent, threads, ...others } = config;
+  const { translationThreshold, translations, reviewTranslations, ...rest } = others;
   const devices: Record<string, DeviceFactory<Device>> = { serial: uart16550() };
   disks.forEach((backend, index) => {
     devices[`disk${index}`] = virtioBlk({ backend });
@@ -75,7 +78,11 @@ export async function buildMachine(config: MachineConfig): Promise<Machine> {
   const vm = await createVm({
     ...machine,
     ...(threads === true ? { threads: nodeThreads() } : {}),
-    cpu: riscv64({ ...(translationThreshold === undefined ? {} : { translationThreshold }), translations }),
+    cpu: riscv64({
+      ...(translationThreshold === undefined ? {} : { translationThreshold }),
+      translations,
+      reviewTranslations,
+    }),
     devices,
   });
   return {

@@ -6,10 +6,10 @@ import { openImage, readImage } from "../machine/files.ts";
 import { runSession, type SessionMode } from "../machine/session.ts";
 import { openSight, type SightOptions } from "../sight/sight.ts";
 import { keyName } from "../terminal/escape-keys.ts";
-import { cachedTranslations, TranslationsCache } from "../translate/translations-file.ts";
 import { cacheFolder, dataFolder, translationsCache } from "./folders.ts";
 import { provideGuest } from "./guest-files.ts";
 import { type OpenGuest, openEphemeralGuest, openPersistentGuest } from "./store.ts";
+import { TranslationsCache } from "./translations-cache.ts";
 
 /** The options of `isomorph start`. */
 export interface StartOptions extends SightOptions {
@@ -67,10 +67,11 @@ export async function startCommand(options: StartOptions): Promise<number> {
     await guest.disk.close();
     throw error;
   }
-  const translations = await cachedTranslations(translationsCache());
+  const cache = await TranslationsCache.open(translationsCache());
   const exitCode = await runSession({
     machine: {
-      translations,
+      translations: cache.translations,
+      reviewTranslations: cache.reviewTranslations,
       kernel,
       initrd,
       memory,
@@ -85,7 +86,7 @@ export async function startCommand(options: StartOptions): Promise<number> {
     timeout: options.timeout,
     verbose,
     stats: options.stats ?? false,
-    sight: new TranslationsCache(translationsCache(), sight),
+    sight: cache.keep(sight),
     progress,
     onup: (seconds) => {
       const up = `${GUEST} is up after ${seconds.toFixed(1)} s (Linux ${guest.version})`;

@@ -7,7 +7,7 @@ import { hostReason, readFile } from "../machine/files.ts";
 import type { Sight } from "../sight/sight.ts";
 
 /** More than a processor ever gives. */
-const LARGEST = 1 << 20;
+export const LARGEST_TRANSLATIONS: number = 1 << 20;
 
 /** What the option `--translations` asks for. */
 export async function givenTranslations(path: string | undefined): Promise<Uint8Array | undefined> {
@@ -16,7 +16,12 @@ export async function givenTranslations(path: string | undefined): Promise<Uint8
 
 /** @param option - Names what gave the path, for errors. */
 async function readTranslations(path: string, option: string): Promise<Uint8Array> {
-  const bytes = await readFile(path, option, LARGEST, () => "is larger than any file of translations");
+  const bytes = await readFile(
+    path,
+    option,
+    LARGEST_TRANSLATIONS,
+    () => "is larger than any file of translations",
+  );
   try {
     riscv64({ translations: bytes });
   } catch (error) {
@@ -24,15 +29,6 @@ async function readTranslations(path: string, option: string): Promise<Uint8Arra
     throw new CommandError(text, { cause: error });
   }
   return bytes;
-}
-
-/**
- * What a cache holds of translations: no bytes where it has none that can be used. Nothing in a cache is a loss.
- *
- * @param path - A file in the cache.
- */
-export async function cachedTranslations(path: string): Promise<Uint8Array> {
-  return readTranslations(path, "the cache's").catch(() => new Uint8Array());
 }
 
 /** Opens a file for translations before the machine runs. @returns what is in it: no bytes where it is new. */
@@ -85,28 +81,8 @@ export class TranslationsKeeper implements Sight {
   }
 }
 
-/** Writes the machine's translations to a cache at its end, where that can be done; lets another sight go first. */
-export class TranslationsCache implements Sight {
-  readonly #path: string;
-  readonly #inner: Sight | undefined;
-
-  constructor(path: string, inner: Sight | undefined) {
-    this.#path = path;
-    this.#inner = inner;
-  }
-
-  begin(vm: Vm): void {
-    this.#inner?.begin(vm);
-  }
-
-  async end(vm: Vm): Promise<void> {
-    await this.#inner?.end(vm);
-    await replaceFile(this.#path, vm.translations()).catch(() => undefined);
-  }
-}
-
 /** Replaces a file: whoever reads it never finds half of it. */
-async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
   const draft = `${path}.${process.pid}`;
   try {
     await writeFile(draft, bytes);

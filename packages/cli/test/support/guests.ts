@@ -124,7 +124,7 @@ const FUNCTIONS = 40;
 export function busyGuest(end: "off" | "stay" = "off"): Uint8Array {
   const indices = Array.from({ length: FUNCTIONS }, (_, index) => index);
   return image(`
-    li s1, 1000
+    li s1, 1900
     la s3, table
   round:
     mv s4, s3

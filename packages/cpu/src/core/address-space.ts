@@ -1,4 +1,11 @@
-import { Access, type FlatLayout, Tlb } from "@isomorph/mmu";
+import {
+  Access,
+  type FlatLayout,
+  type HostAddress,
+  type HostAddresses,
+  NARROW_ADDRESSES,
+  Tlb,
+} from "@isomorph/mmu";
 import type { Code, I32, I64, Var } from "@isomorph/wasm";
 import type { AccessSize } from "../isa/semantics.ts";
 import { type HartBlock, tlbEntry, tlbHost, tlbTag } from "./soft-tlb.ts";
@@ -21,12 +28,14 @@ export interface Located {
   readonly hits: () => I32;
   readonly misses: () => I32;
   /** The host address, to which `offset` is to be added: as the constant of a load or store, that costs nothing. */
-  readonly host: () => I32;
+  readonly host: () => HostAddress;
   readonly offset: number;
 }
 
 /** How guest addresses become host addresses in generated code. */
 export interface AddressSpace {
+  /** What host addresses are. */
+  readonly host: HostAddresses;
   /** Set where an address is its host address but for a constant: user mode with memory of its own. */
   readonly flat: FlatLayout | undefined;
   /** Emits what all the functions of an access share. `context` pushes the TLB context. */
@@ -34,20 +43,23 @@ export interface AddressSpace {
 }
 
 /** The address spaces of a machine with an MMU: a hit is an entry of the TLB. */
-export const translatedSpace: AddressSpace = {
-  flat: undefined,
-  locate(code, state, va, { access, size, reach = 0 }, context) {
-    const entry = tlbEntry(code, state, va);
-    const last = reach === 0 ? va : code.let64(code.i64.add(va.get(), reach));
-    const tag = access === Access.WRITE ? Tlb.WRITE : Tlb.READ;
-    return {
-      hits: () => tlbTag(code, "eq", entry, last, size, tag, context),
-      misses: () => tlbTag(code, "ne", entry, last, size, tag, context),
-      host: () => tlbHost(code, entry, va),
-      offset: 0,
-    };
-  },
-};
+export function translatedSpace(host: HostAddresses): AddressSpace {
+  return {
+    host,
+    flat: undefined,
+    locate(code, state, va, { access, size, reach = 0 }, context) {
+      const entry = tlbEntry(code, state, va);
+      const last = reach === 0 ? va : code.let64(code.i64.add(va.get(), reach));
+      const tag = access === Access.WRITE ? Tlb.WRITE : Tlb.READ;
+      return {
+        hits: () => tlbTag(code, "eq", entry, last, size, tag, context),
+        misses: () => tlbTag(code, "ne", entry, last, size, tag, context),
+        host: () => tlbHost(code, entry, va, host),
+        offset: 0,
+      };
+    },
+  };
+}
 
 /**
  * The address space of {@link FlatLayout}: one comparison of all 64 bits, since subtracting the base makes what lies
@@ -55,6 +67,7 @@ export const translatedSpace: AddressSpace = {
  */
 export function flatSpace(flat: FlatLayout): AddressSpace {
   return {
+    host: NARROW_ADDRESSES,
     flat,
     locate(code, _state, va, { size, reach = 0, isAtomic = false }) {
       const { i32, i64 } = code;
@@ -78,6 +91,6 @@ export function flatSpace(flat: FlatLayout): AddressSpace {
 }
 
 /** Pushes the host address of an access, complete. */
-export function hostAddress(code: Code, { host, offset }: Located): I32 {
-  return offset === 0 ? host() : code.i32.add(host(), offset | 0);
+export function hostAddress(code: Code, { host }: AddressSpace, located: Located): HostAddress {
+  return located.offset === 0 ? located.host() : host.ops(code).add(located.host(), located.offset | 0);
 }

@@ -2,6 +2,7 @@ import {
   defineFlatMemory,
   defineMmu,
   type HartBlocks,
+  type MachineMemories,
   type MachineMemory,
   type MmuFunctions,
 } from "@isomorph/mmu";
@@ -20,14 +21,16 @@ import { plainMemory, sharedMemory } from "./atomic-memory.ts";
 import { defineLeave } from "./leave.ts";
 import { PureFunctions } from "./pure-functions.ts";
 
+/** A host address, or an offset in RAM, as WebAssembly has it: `HostAddresses` makes it a number. */
+export type HostNumber = number | bigint;
+
 /** What the core module of user mode calls outside. */
-export interface UserCoreImports extends WebAssembly.ModuleImports {
-  readonly memory: WebAssembly.Memory;
+export interface UserCoreImports extends WebAssembly.ModuleImports, MachineMemories {
   /** Translated regions; entry 0 is empty. */
   readonly regions: WebAssembly.Table;
   readonly time: () => number;
   /** Where the core module is to say so: a page of code gets a table in the code map; it is given by an address in it. */
-  readonly see: (host: number) => void;
+  readonly see: (host: HostNumber) => void;
 }
 
 /** What the core module of a machine calls outside. */
@@ -37,12 +40,12 @@ export interface CoreImports extends UserCoreImports {
   readonly mmioWrite: (gpa: number, size: number, value: number) => void;
   readonly mmioRead64: (gpa: number) => bigint;
   readonly mmioWrite64: (gpa: number, value: bigint) => void;
-  readonly codeWritten: (ramOffset: number, length: number) => void;
+  readonly codeWritten: (ramOffset: HostNumber, length: number) => void;
   /** Where harts are threads: the hart has mail. */
   readonly mail: (state: number) => void;
 }
 
-/** What the core module offers; `state` is the host address of a hart's block. */
+/** What the core module offers; `state` is the address of a hart's block. */
 export interface CoreExports {
   run(state: number): void;
   csrInspect(state: number, address: number): bigint;
@@ -51,9 +54,9 @@ export interface CoreExports {
   contextsChanged(state: number): void;
   pmpChanged(state: number): void;
   flushAll(state: number): void;
-  protectCode(ramOffset: number): void;
+  protectCode(ramOffset: HostNumber): void;
   stripCodePages(state: number): void;
-  host(state: number, gva: bigint, sizeLog2: number, access: number): number;
+  host(state: number, gva: bigint, sizeLog2: number, access: number): HostNumber;
 }
 
 /** What the harts have of what CSRs depend on. */
@@ -104,22 +107,24 @@ export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
   const { memory } = options;
   const holders = memory.codeHolders;
   const module = new ModuleBuilder();
-  module.importMemory("env", "memory", memoryLimits(memory.memory));
+  memory.importInto(module);
+  const addresses = memory.host;
   module.importTable("env", "regions", { min: 1 });
   const imports = { time: module.importFunction("env", "time", [], "f64") };
   const mail = holders === undefined ? undefined : module.importFunction("env", "mail", ["i32"]);
-  const see = options.seesPages ? module.importFunction("env", "see", ["i32"]) : undefined;
+  const see = options.seesPages ? module.importFunction("env", "see", [addresses.type]) : undefined;
   const { isFlat = false, codeMap } = options;
   const layout = { base: memory.base, size: memory.size, ramOffset: memory.ramOffset };
   const mmu = isFlat ? defineFlatMemory(module, layout) : defineMachineMmu(module, options);
+  const space = isFlat ? flatSpace(layout) : translatedSpace(addresses);
   const csrs = defineCsrs(module, { mmu, imports, isa: CSR_ISA });
   const float = defineFloat(module, { fflagsOffset: State.FFLAGS });
-  const atomicHost = defineAtomicHost(module, mmu);
+  const atomicHost = defineAtomicHost(module, addresses, mmu);
   const pure = new PureFunctions(module);
-  const atomics = holders === undefined ? plainMemory : sharedMemory;
+  const atomics = holders === undefined ? plainMemory(addresses) : sharedMemory(addresses);
   const { run, interpret } = defineInterpreter(module, {
     functions: {
-      space: isFlat ? flatSpace(layout) : translatedSpace,
+      space,
       mmu,
       csrs,
       leave: isFlat ? defineLeave(module) : undefined,
@@ -131,7 +136,7 @@ export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
     },
     expansionTable: options.expansionTable,
     codeMap,
-    tableFor: defineTableFor(module, codeMap, see),
+    tableFor: defineTableFor(module, codeMap, addresses, see),
     translationThreshold: options.translationThreshold,
   });
   pure.define();
@@ -149,7 +154,7 @@ export function coreModule(options: CoreOptions): Uint8Array<ArrayBuffer> {
   module.export("protectCode", mmu.protectCode);
   module.export("stripCodePages", mmu.stripCodePages);
   module.export("host", mmu.host);
-  const { chain, bail, ask } = defineChain(module, interpret, codeMap, isFlat ? layout : undefined);
+  const { chain, bail, ask } = defineChain(module, interpret, codeMap, space);
   module.export("chain", chain);
   module.export("bail", bail);
   module.export("ask", ask);
@@ -166,11 +171,12 @@ function defineMachineMmu(module: ModuleBuilder, { memory, harts }: CoreOptions)
     mmioWrite: module.importFunction("env", "mmioWrite", ["f64", "i32", "f64"]),
     mmioRead64: module.importFunction("env", "mmioRead64", ["f64"], "i64"),
     mmioWrite64: module.importFunction("env", "mmioWrite64", ["f64", "i64"]),
-    codeWritten: module.importFunction("env", "codeWritten", ["i32", "i32"]),
+    codeWritten: module.importFunction("env", "codeWritten", [memory.host.type, "i32"]),
   };
   return defineMmu(module, {
     ramBase: memory.base,
     ramSize: memory.size,
+    host: memory.host,
     ramOffset: memory.ramOffset,
     pageFlagsOffset: memory.pageFlagsOffset,
     harts,
@@ -180,11 +186,4 @@ function defineMachineMmu(module: ModuleBuilder, { memory, harts }: CoreOptions)
       unansweredOffset: Mailbox.UNANSWERED,
     },
   });
-}
-
-/** Import limits that accept the memory as it is. */
-export function memoryLimits(memory: WebAssembly.Memory): { min: number; max?: number; shared?: boolean } {
-  const pages = memory.buffer.byteLength / 65536;
-  const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
-  return shared ? { min: pages, max: pages, shared } : { min: pages };
 }

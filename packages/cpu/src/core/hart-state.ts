@@ -1,4 +1,6 @@
+import type { MachineMemory } from "@isomorph/mmu";
 import { State } from "../state.ts";
+import { type HostFields, hostFields } from "./host-fields.ts";
 
 /** Instructions that a call of `run` may execute. */
 const MAX_BUDGET = 2 ** 30 - 1;
@@ -7,14 +9,16 @@ const MAX_BUDGET = 2 ** 30 - 1;
 export class HartState {
   readonly #view: DataView;
   readonly #state: number;
+  readonly #hostFields: HostFields;
 
-  /** @param state - Host address of the block. */
-  constructor(buffer: ArrayBufferLike, state: number) {
-    this.#view = new DataView(buffer);
+  /** @param state - Address of the block. */
+  constructor({ memories, host }: MachineMemory, state: number) {
+    this.#view = new DataView(memories.memory.buffer);
     this.#state = state;
+    this.#hostFields = hostFields(host);
   }
 
-  /** Host address of the hart's block. */
+  /** Address of the hart's block in memory 0. */
   protected get stateAddress(): number {
     return this.#state;
   }
@@ -71,6 +75,11 @@ export class HartState {
   }
   protected put32(offset: number, value: number): void {
     this.#view.setUint32(this.#state + offset, value, true);
+  }
+  /** A host address. */
+  protected getHost(field: keyof HostFields): number {
+    const offset = this.#hostFields[field];
+    return this.#hostFields.SIZE === 8 ? this.getNumber(offset) : this.get32(offset);
   }
   protected get64(offset: number): bigint {
     return this.#view.getBigUint64(this.#state + offset, true);

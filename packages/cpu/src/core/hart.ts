@@ -1,5 +1,5 @@
 import type { SnapshotState, VmExit } from "@isomorph/interface";
-import { Access, PROBE } from "@isomorph/mmu";
+import { Access, type MachineMemory, PROBE } from "@isomorph/mmu";
 import { hartCounters, regionInstructions } from "../counters.ts";
 import { csrName, prepareSupervisor, resetCsrs } from "../csr/index.ts";
 import { Exit } from "../interpreter/semantics.ts";
@@ -16,11 +16,9 @@ const EXITS: readonly VmExit[] = ["budget", "wait", "firmware-call", "trap-loop"
 /** What a hart needs from its machine. */
 export interface HartEnvironment {
   readonly id: number;
-  /** Host address of the hart's block. */
+  /** Address of the hart's block. */
   readonly state: number;
-  readonly buffer: ArrayBufferLike;
-  /** From host address to GPA, undefined outside RAM. */
-  readonly toGpa: (host: number) => number | undefined;
+  readonly memory: MachineMemory;
   readonly firmware: "vmm" | "guest";
   readonly core: CoreExports;
   readonly translator: Translator;
@@ -45,7 +43,7 @@ export class CoreHart extends HartState implements Hart {
   #began: number | undefined;
 
   constructor(env: HartEnvironment) {
-    super(env.buffer, env.state);
+    super(env.memory, env.state);
     this.id = env.id;
     this.#env = env;
     this.#core = env.core;
@@ -73,15 +71,21 @@ export class CoreHart extends HartState implements Hart {
       const exit = this.get32(State.EXIT);
       if (exit !== Exit.HOT_BLOCK) return EXITS[exit] ?? "budget";
       this.#hotBlocks++;
-      translator.translate(this.get32(State.HOT_BLOCK), this.#nextPage());
+      translator.translate(this.getHost("HOT_BLOCK"), this.#nextPage());
     }
   }
 
   /** Host address of the page that follows that of the program counter, if it may be executed; changes nothing. */
   #nextPage(): number | undefined {
     const next = BigInt.asIntN(64, (this.pc & -4096n) + 4096n);
-    const host = this.#core.host(this.stateAddress, next, 1, Access.FETCH | PROBE) >>> 0;
+    return this.#resolve(next, 1, Access.FETCH | PROBE);
+  }
+
+  /** The host address for an access of the hart that may be done there. */
+  #resolve(gva: bigint, sizeLog2: number, access: number): number | undefined {
+    const found = this.#core.host(this.stateAddress, gva, sizeLog2, access);
     this.put32(State.FAULT, 0);
+    const host = this.#env.memory.host.toNumber(found);
     return host === 0 ? undefined : host;
   }
 
@@ -148,7 +152,7 @@ export class CoreHart extends HartState implements Hart {
   reset({ pc, a0, a1 }: { pc: number; a0: number; a1: number }): void {
     const { firmware } = this.#env;
     const retired = this.instructionsRetired;
-    new Uint8Array(this.#env.buffer, this.stateAddress + State.X, 512).fill(0);
+    new Uint8Array(this.view.buffer, this.stateAddress + State.X, 512).fill(0);
     resetCsrs(this.view, this.stateAddress, { mode: firmware === "vmm" ? 1 : 3, hart: this.id });
     if (firmware === "vmm") prepareSupervisor(this.view, this.stateAddress);
     this.putNumber(State.RETIRED_LIMIT, retired);
@@ -167,9 +171,9 @@ export class CoreHart extends HartState implements Hart {
   }
 
   translate(gva: bigint): number | undefined {
-    const host = this.#core.host(this.stateAddress, gva, 0, Access.READ);
-    this.put32(State.FAULT, 0);
-    return host === 0 ? undefined : this.#env.toGpa(host);
+    const host = this.#resolve(gva, 0, Access.READ);
+    const { base, ramOffset } = this.#env.memory;
+    return host === undefined ? undefined : host - ramOffset + base;
   }
 
   save(): SnapshotState {

@@ -1,11 +1,11 @@
-import { FETCH_TLB_ENTRIES, FetchTlb, TLB_ENTRIES, Tlb } from "@isomorph/mmu";
-import type { Code, I32, I64, Var } from "@isomorph/wasm";
+import { type HostAddress, type HostAddresses, TLB_ENTRIES, Tlb } from "@isomorph/mmu";
+import type { Code, I32, I64, MemoryOps, Var } from "@isomorph/wasm";
 import type { AccessSize } from "../isa/semantics.ts";
 import { State } from "../state.ts";
 
-/** How generated code finds a hart's block in the machine's memory. */
+/** How generated code finds a hart's block in memory 0. */
 export interface HartBlock {
-  /** Pushes its host address. */
+  /** Pushes its address. */
   get(): I32;
   /** That address where code is generated for one hart alone: it becomes part of the addresses of loads and stores. */
   readonly address?: number;
@@ -52,36 +52,59 @@ export function tlbTag(
 }
 
 /** The host address that an entry translates to. */
-export function tlbHost(code: Code, entry: TlbEntry, va: Var<"i64">): I32 {
-  return code.i32.add(
-    code.i32.wrapI64(va.get()),
-    code.i32.load(entry.at.get(), entry.offset + Tlb.START + Tlb.ADDEND),
-  );
+export function tlbHost(code: Code, entry: TlbEntry, va: Var<"i64">, host: HostAddresses): HostAddress {
+  return translated(code, entry, va, host, Tlb.START + Tlb.ADDEND);
 }
 
-/** The entry of a virtual address in the TLB of fetches, without the constant `FetchTlb.START`. */
-export function fetchTlbEntry(code: Code, state: HartBlock, va: Var<"i64">): TlbEntry {
+function translated(
+  code: Code,
+  { at, offset }: TlbEntry,
+  va: Var<"i64">,
+  host: HostAddresses,
+  addend: number,
+): HostAddress {
+  const ops = host.ops(code);
+  return ops.add(host.from64(code, va.get()), ops.load(at.get(), offset + addend));
+}
+
+/** The entry of a virtual address in the TLB of fetches, without the constant `FetchTlbLayout.START`. */
+export function fetchTlbEntry(
+  code: Code,
+  state: HartBlock,
+  va: Var<"i64">,
+  { fetchTlb: { ENTRIES, ENTRY_SIZE } }: HostAddresses,
+): TlbEntry {
   const { i32, i64 } = code;
-  const scaled = i64.and(i64.shrU(va.get(), 8), (FETCH_TLB_ENTRIES - 1) * FetchTlb.ENTRY_SIZE);
+  const scaled = i64.and(i64.shrU(va.get(), 12 - Math.log2(ENTRY_SIZE)), (ENTRIES - 1) * ENTRY_SIZE);
   return entryAt(code, state, i32.wrapI64(scaled));
 }
 
 /** Whether the entry maps the page of an even address in the current context of fetches. */
-export function fetchTlbHit(code: Code, entry: TlbEntry, va: Var<"i64">, state: HartBlock): I32 {
+export function fetchTlbHit(
+  code: Code,
+  entry: TlbEntry,
+  va: Var<"i64">,
+  state: HartBlock,
+  { fetchTlb }: HostAddresses,
+): I32 {
   const { i64 } = code;
   const wanted = i64.or(i64.and(va.get(), -4096 | 1), i64.load(state.get(), State.FETCH_CONTEXT));
-  return i64.eq(wanted, i64.load(entry.at.get(), entry.offset + FetchTlb.START + FetchTlb.TAG));
+  return i64.eq(wanted, i64.load(entry.at.get(), entry.offset + fetchTlb.START + fetchTlb.TAG));
 }
 
 /** The host address that an entry translates to. */
-export function fetchTlbHost(code: Code, entry: TlbEntry, va: Var<"i64">): I32 {
-  const addend = entry.offset + FetchTlb.START + FetchTlb.ADDEND;
-  return code.i32.add(code.i32.wrapI64(va.get()), code.i32.load(entry.at.get(), addend));
+export function fetchTlbHost(code: Code, entry: TlbEntry, va: Var<"i64">, host: HostAddresses): HostAddress {
+  return translated(code, entry, va, host, host.fetchTlb.START + host.fetchTlb.ADDEND);
 }
 
 /** Loads from a host address plus `offset` and extends to 64 bits. */
-export function hostLoad(code: Code, host: I32, size: AccessSize, signed: boolean, offset = 0): I64 {
-  const { i64 } = code;
+export function hostLoad(
+  { i64 }: MemoryOps,
+  host: HostAddress,
+  size: AccessSize,
+  signed: boolean,
+  offset = 0,
+): I64 {
   if (size === 8) return i64.load(host, offset);
   if (size === 4) return signed ? i64.load32S(host, offset) : i64.load32U(host, offset);
   if (size === 2) return signed ? i64.load16S(host, offset) : i64.load16U(host, offset);
@@ -89,8 +112,13 @@ export function hostLoad(code: Code, host: I32, size: AccessSize, signed: boolea
 }
 
 /** Stores the low bytes of a value at a host address plus `offset`. */
-export function hostStore(code: Code, host: I32, value: I64, size: AccessSize, offset = 0): void {
-  const { i64 } = code;
+export function hostStore(
+  { i64 }: MemoryOps,
+  host: HostAddress,
+  value: I64,
+  size: AccessSize,
+  offset = 0,
+): void {
   if (size === 8) i64.store(host, value, offset);
   else if (size === 4) i64.store32(host, value, offset);
   else if (size === 2) i64.store16(host, value, offset);

@@ -4,6 +4,7 @@ import { State } from "../state.ts";
 import { type Interpret, MAX_DEPTH, NO_RETURN, REGION_PARAMS, Unwind } from "../translator/chain.ts";
 import { InterpreterEmitter, type InterpreterOptions } from "./interpreter.ts";
 import type { InterpreterVars } from "./semantics.ts";
+import { defineUncommon } from "./uncommon.ts";
 
 /** The functions that interpret. */
 export interface InterpreterEntries {
@@ -20,20 +21,21 @@ export interface InterpreterEntries {
 export function defineInterpreter(module: ModuleBuilder, options: InterpreterOptions): InterpreterEntries {
   const signature = module.signature(REGION_PARAMS, "i32");
   const params: Interpret["params"] = ["i32", "i32", "i64", "i32", "i32"];
+  const uncommon = defineUncommon(module, options.functions);
   const loop = module.function("interpret", params, "i32", (code, parameters) => {
+    const { host } = options.functions.space;
     const [state, remaining, returnTo, depth, skipLookup] = parameters;
     const vars: InterpreterVars = {
       state,
-      ip: code.var("i32"),
-      end: code.var("i32"),
+      ip: code.var(host.type),
+      end: code.var(host.type),
       delta: code.var("i64"),
       word: code.var("i32"),
-      length: code.var("i32"),
       remaining,
-      target: code.var("i32"),
+      target: code.var(host.type),
       returnTo,
     };
-    new InterpreterEmitter(code, vars, depth, skipLookup, options, signature).emit();
+    new InterpreterEmitter(code, vars, depth, skipLookup, options, signature, uncommon).emit();
     return code.i32.const(0);
   });
   const run = module.function("run", ["i32"], undefined, (code, [state]) => {

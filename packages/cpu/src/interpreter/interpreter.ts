@@ -1,8 +1,11 @@
-import { FetchTlb, type FlatLayout } from "@isomorph/mmu";
-import type { Code, I32, Label, Var } from "@isomorph/wasm";
+import type { FlatLayout, HostAddress, HostAddresses } from "@isomorph/mmu";
+import type { Code, I32, I64, Int, IntegerOps, Label, MemoryOps, Var } from "@isomorph/wasm";
+import { hostFields } from "../core/host-fields.ts";
 import { fetchTlbEntry, fetchTlbHit, fetchTlbHost } from "../core/soft-tlb.ts";
 import { Counter, emitAdd, emitBailCount } from "../counters.ts";
-import { INSTRUCTIONS } from "../isa/index.ts";
+import { type CompressedInstruction, compressed } from "../isa/compressed.ts";
+import { instructionByName } from "../isa/index.ts";
+import type { Instruction } from "../isa/instruction.ts";
 import { State } from "../state.ts";
 import { Mailbox } from "../threads/layout.ts";
 import { FROM_INTERPRETER, NO_RETURN, type RegionSignature, Skip, Unwind } from "../translator/chain.ts";
@@ -14,8 +17,11 @@ import {
   type TableFor,
   tableOf,
 } from "../translator/code-map.ts";
-import { emitDispatch } from "./dispatch.ts";
+import { CompressedSemantics } from "./compressed.ts";
+import { emitParcelDispatch } from "./dispatch.ts";
+import { emitFetch, isCompressed } from "./fetch.ts";
 import { Exit, type InterpreterFunctions, InterpreterSemantics, type InterpreterVars } from "./semantics.ts";
+import { COMMON_INSTRUCTIONS, isCommon, Outcome, type Uncommon } from "./uncommon.ts";
 
 export interface InterpreterOptions {
   readonly functions: InterpreterFunctions;
@@ -42,8 +48,13 @@ export class InterpreterEmitter {
   readonly #vars: InterpreterVars;
   readonly #options: InterpreterOptions;
   readonly #signature: RegionSignature;
+  readonly #uncommon: Uncommon;
+  readonly #host: HostAddresses;
+  /** Arithmetic on host addresses. */
+  readonly #ops: IntegerOps<Int>;
+  readonly #ram: MemoryOps;
   /** Host page that branches may stay in, or {@link NO_PAGE}. */
-  readonly #page: Var<"i32">;
+  readonly #page: Var<Int>;
   /** Calls that regions may make as such. */
   readonly #depth: Var<"i32">;
   /** Not 0 when the block at PC is not to be looked up but interpreted: {@link Skip}. */
@@ -56,6 +67,7 @@ export class InterpreterEmitter {
     skipLookup: Var<"i32">,
     options: InterpreterOptions,
     signature: RegionSignature,
+    uncommon: Uncommon,
   ) {
     this.#code = code;
     this.#vars = vars;
@@ -63,7 +75,11 @@ export class InterpreterEmitter {
     this.#skipLookup = skipLookup;
     this.#options = options;
     this.#signature = signature;
-    this.#page = code.var("i32");
+    this.#uncommon = uncommon;
+    this.#host = options.functions.space.host;
+    this.#ops = this.#host.ops(code);
+    this.#ram = this.#host.ram(code);
+    this.#page = code.var(this.#host.type);
   }
 
   emit(): void {
@@ -119,11 +135,11 @@ export class InterpreterEmitter {
   }
 
   /** Stores the guest address of a host address as PC. */
-  #storePc(host: I32): void {
+  #storePc(host: HostAddress): void {
     const code = this.#code;
     const { i64 } = code;
     code.scope(() => {
-      const pc = code.let64(i64.add(i64.extendI32U(host), this.#vars.delta.get()));
+      const pc = code.let64(i64.add(this.#host.to64(code, host), this.#vars.delta.get()));
       i64.store(this.#vars.state.get(), pc.get(), State.PC);
     });
   }
@@ -159,50 +175,52 @@ export class InterpreterEmitter {
   #enterPage(resync: Label): void {
     const code = this.#code;
     const { i32, i64 } = code;
+    const ops = this.#ops;
+    const host = this.#host;
     const { state, ip, end, delta, remaining } = this.#vars;
     const { flat } = this.#options.functions.space;
     code.scope(() => {
       const pc = code.let64(i64.load(state.get(), State.PC));
-      const entry = flat === undefined ? fetchTlbEntry(code, state, pc) : undefined;
+      const entry = flat === undefined ? fetchTlbEntry(code, state, pc, host) : undefined;
       const at = flat === undefined ? undefined : code.let64(i64.add(pc.get(), -flat.base));
       code.if(
         entry === undefined
           ? i64.ltU((at as Var<"i64">).get(), (flat as FlatLayout).size)
-          : fetchTlbHit(code, entry, pc, state),
+          : fetchTlbHit(code, entry, pc, state, host),
         () => {
           if (entry === undefined) {
-            ip.set(i32.add(i32.wrapI64((at as Var<"i64">).get()), (flat as FlatLayout).ramOffset | 0));
+            ip.set(ops.add(host.from64(code, (at as Var<"i64">).get()), (flat as FlatLayout).ramOffset | 0));
           } else {
-            ip.set(fetchTlbHost(code, entry, pc));
+            ip.set(fetchTlbHost(code, entry, pc, host));
             // Regions that go on in one another find its translations by this.
-            const known = FetchTlb.START + FetchTlb.EXTRA;
+            const known = host.fetchTlb.START + host.fetchTlb.EXTRA;
             code.if(i32.eqz(i32.load(entry.at.get(), known)), () =>
-              i32.store(entry.at.get(), tableOf(code, this.#options.codeMap, ip), known),
+              i32.store(entry.at.get(), tableOf(code, this.#options.codeMap, host, ip), known),
             );
           }
-          this.#page.set(i32.and(ip.get(), PAGE_MASK));
-          end.set(i32.add(this.#page.get(), 4094));
+          this.#page.set(ops.and(ip.get(), PAGE_MASK));
+          end.set(ops.add(this.#page.get(), 4094));
         },
         () => {
           code.if(i32.eqz(remaining.get()), () => this.#exit(Exit.BUDGET));
           ip.set(code.call(this.#options.functions.mmu.fetch, state.get(), pc.get()));
-          code.if(i32.eqz(ip.get()), () => {
+          code.if(ops.eqz(ip.get()), () => {
             remaining.set(i32.sub(remaining.get(), 1));
             this.#takeFault(resync);
           });
           const run = code.let32(i32.load(state.get(), State.FETCH_RUN));
-          end.set(i32.add(ip.get(), i32.sub(run.get(), 2)));
+          end.set(ops.add(ip.get(), host.from32(code, i32.sub(run.get(), 2))));
           // A single parcel says nothing of the rest of the page, even where it is the last one: every branch asks again.
           this.#page.set(
-            code.select(i32.and(ip.get(), PAGE_MASK), i32.const(NO_PAGE), i32.ne(run.get(), PARCEL)),
+            code.select(ops.and(ip.get(), PAGE_MASK), ops.const(NO_PAGE), i32.ne(run.get(), PARCEL)),
           );
           // A translation would execute the rest of the page too.
-          code.if(i32.eq(this.#page.get(), NO_PAGE), () =>
+          code.if(ops.eq(this.#page.get(), NO_PAGE), () =>
             this.#skipLookup.set(i32.const(Skip.UNTRANSLATABLE)),
           );
         },
       );
-      delta.set(i64.sub(pc.get(), i64.extendI32U(ip.get())));
+      delta.set(i64.sub(pc.get(), host.to64(code, ip.get())));
     });
   }
 
@@ -220,7 +238,7 @@ export class InterpreterEmitter {
   /** Calls the translation of the block at `ip`, or counts how often the block is reached. */
   #lookUp(resync: Label): void {
     const code = this.#code;
-    const { i32 } = code;
+    const { i32, i64 } = code;
     const { state, ip, delta, remaining } = this.#vars;
     const threshold = this.#options.translationThreshold;
     if (threshold === 0) return;
@@ -231,22 +249,23 @@ export class InterpreterEmitter {
           const bailed = i32.eq(this.#skipLookup.get(), Skip.BAILED);
           this.#skipLookup.set(i32.const(0));
           code.if(bailed, () => {
-            emitBailCount(code, state, ip);
+            emitBailCount(code, state, this.#host, ip);
             // Where there is no TLB to miss, patience does not help.
             this.#blameRegion();
           });
         },
         () => {
-          const table = code.let32(tableOf(code, this.#options.codeMap, ip));
+          const table = code.let32(tableOf(code, this.#options.codeMap, this.#host, ip));
           code.if(i32.eqz(table.get()), () => {
             table.set(code.call(this.#options.tableFor, ip.get()));
-            code.if(i32.eqz(table.get()), () => this.#exitHot(i32.const(0)));
+            code.if(i32.eqz(table.get()), () => this.#exitHot(this.#ops.const(0)));
           });
-          const entry = code.let32(entryOf(code, table.get(), ip.get()));
+          const entry = code.let32(entryOf(code, table.get(), this.#host.to32(code, ip.get())));
           const value = code.let32(i32.load16S(entry.get()));
           code.if(i32.gtS(value.get(), 0), () => {
             const before = code.let32(remaining.get());
-            const from = [state.get(), delta.get(), remaining.get()] as const;
+            const pc = (): I64 => i64.add(this.#host.to64(code, ip.get()), delta.get());
+            const from = [state.get(), pc(), remaining.get()] as const;
             const to = [this.#vars.returnTo.get(), i32.or(this.#depth.get(), FROM_INTERPRETER)] as const;
             const args = [...from, ...to] as const;
             const result = code.let32(code.callIndirect(this.#signature, args, value.get()));
@@ -278,7 +297,7 @@ export class InterpreterEmitter {
     const { i32 } = this.#code;
     const { state, remaining } = this.#vars;
     i32.store(state.get(), 0, State.FAULT);
-    i32.store(state.get(), 0, State.BAILED_REGION);
+    this.#ops.store(state.get(), 0, hostFields(this.#host).BAILED_REGION);
     remaining.set(i32.add(remaining.get(), 1));
     this.#unwind(Unwind.INTERPRET);
   }
@@ -298,7 +317,7 @@ export class InterpreterEmitter {
     const code = this.#code;
     const { i32 } = code;
     const { ip, remaining } = this.#vars;
-    const word = code.let32(i32.load(i32.sub(ip.get(), 4)));
+    const word = code.let32(this.#ram.i32.load(this.#ops.sub(ip.get(), 4)));
     const isCall = i32.eq(i32.and(word.get(), 0xfff), 0x0ef);
     const isIndirect = i32.eq(i32.and(word.get(), 0x7fff), 0x00e7);
     const isShort = i32.eq(i32.and(i32.shrU(word.get(), 16), 0xf07f), 0x9002);
@@ -310,9 +329,11 @@ export class InterpreterEmitter {
     const code = this.#code;
     const { i32 } = code;
     const { state } = this.#vars;
-    const region = code.let32(i32.load(state.get(), State.BAILED_REGION));
-    code.if(region.get(), () => {
-      const count = code.let32(blameOf(code, this.#options.codeMap, region));
+    const ops = this.#ops;
+    const region = this.#host.let(code, ops.load(state.get(), hostFields(this.#host).BAILED_REGION));
+    code.if(this.#host.isThere(code, region.get()), () => {
+      const low = this.#host.to32(code, region.get());
+      const count = code.let32(blameOf(code, this.#options.codeMap, low));
       const times = code.let32(i32.add(i32.load16U(count.get()), 1));
       code.if(
         i32.ltU(times.get(), PATIENCE_LIMIT),
@@ -320,18 +341,18 @@ export class InterpreterEmitter {
         () => {
           code.if(this.#isNested(), () => this.#handUp(Unwind.INTERPRET));
           i32.store16(count.get(), 0);
-          this.#exitHot(i32.or(region.get(), 1));
+          this.#exitHot(ops.or(region.get(), 1));
         },
       );
     });
   }
 
   /** Asks for the translation at a host address; 0 for more room in the code map. Goes on at `ip` afterwards. */
-  #exitHot(host: I32): void {
-    const { code, state, ip } = { code: this.#code, ...this.#vars };
-    const block = code.let32(host);
+  #exitHot(host: HostAddress): void {
+    const { state, ip } = this.#vars;
+    const block = this.#host.let(this.#code, host);
     this.#storePc(ip.get());
-    code.i32.store(state.get(), block.get(), State.HOT_BLOCK);
+    this.#ops.store(state.get(), block.get(), hostFields(this.#host).HOT_BLOCK);
     this.#exit(Exit.HOT_BLOCK);
   }
 
@@ -364,29 +385,67 @@ export class InterpreterEmitter {
   #step(resync: Label, lookup: Label, next: Label): void {
     const code = this.#code;
     const { i32, i64 } = code;
-    const { state, ip, word, length, remaining, target } = this.#vars;
+    const { state, ip, end, word, remaining, target } = this.#vars;
     const system = code.beginBlock();
     const fault = code.beginBlock();
     const illegal = code.beginBlock();
     const jump = code.beginBlock();
     const branch = code.beginBlock();
-    code.if(i32.eqz(remaining.get()), () => {
+    const uncommon = code.beginBlock();
+    code.if(
+      i32.eqz(remaining.get()),
+      () => {
+        this.#storePc(ip.get());
+        this.#exit(Exit.BUDGET);
+      },
+      undefined,
+      "unlikely",
+    );
+    emitFetch(code, this.#vars, this.#options.functions, fault, () => {
       this.#storePc(ip.get());
-      this.#exit(Exit.BUDGET);
+      code.br(resync);
     });
-    this.#fetch(resync, fault);
     const labels = { system, fault, illegal, branch, jump, resync };
     const semantics = new InterpreterSemantics(code, this.#vars, labels, this.#options.functions);
-    const emit = (instruction: Parameters<typeof semantics.emit>[0]): void => {
-      semantics.emit(instruction);
-      ip.set(i32.add(ip.get(), length.get()));
+    const compressedSemantics = new CompressedSemantics(code, this.#vars, labels, this.#options.functions);
+    const goOn = (length: number): void => {
+      ip.set(this.#ops.add(ip.get(), length));
       code.br(next);
     };
-    emitDispatch({ code, word, illegal, emit }, INSTRUCTIONS);
+    const emit = (instruction: Instruction): void => {
+      semantics.emit(instruction);
+      goOn(4);
+    };
+    const emitCompressed = (row: CompressedInstruction): void => {
+      if (!isCommon(instructionByName(row.base))) {
+        const parcel = i32.and(word.get(), 0xffff);
+        word.set(i32.load(i32.shl(parcel, 2), this.#options.expansionTable));
+        code.br(uncommon);
+        return;
+      }
+      compressedSemantics.emitCompressed(row);
+      goOn(2);
+    };
+    emitParcelDispatch(
+      { code, word, none: illegal, emit: emitCompressed },
+      compressed,
+      { code, word, none: uncommon, emit },
+      COMMON_INSTRUCTIONS,
+    );
+    code.end();
+    const outcome = code.let32(code.call(this.#uncommon, state.get(), word.get(), remaining.get()));
+    code.brIf(illegal, i32.eq(outcome.get(), Outcome.ILLEGAL), "unlikely");
+    code.brIf(fault, outcome.get(), "unlikely");
+    // It may have been an access to a device.
+    code.if(i32.load(state.get(), State.ATTENTION), () => end.set(this.#ops.const(0)));
+    const length = (): I32 =>
+      code.select(i32.const(2), i32.const(4), isCompressed(code, this.#ram.i32.load8U(ip.get())));
+    ip.set(this.#ops.add(ip.get(), this.#host.from32(code, length())));
+    code.br(next);
     code.end();
     // A branch was taken. Only loops are worth a look at the translations.
     this.#stayInPage(resync);
-    const backward = code.let32(i32.leU(target.get(), ip.get()));
+    const backward = code.let32(this.#ops.leU(target.get(), ip.get()));
     ip.set(target.get());
     code.brIf(lookup, backward.get());
     code.br(next);
@@ -398,8 +457,8 @@ export class InterpreterEmitter {
     i32.store(state.get(), 3, State.FAULT);
     const bits = code.choose(
       "i64",
-      i32.eq(length.get(), 2),
-      () => i64.load16U(ip.get()),
+      isCompressed(code, this.#ram.i32.load8U(ip.get())),
+      () => this.#ram.i64.load16U(ip.get()),
       () => i64.extendI32U(word.get()),
     );
     const encoding = code.let64(bits);
@@ -415,58 +474,16 @@ export class InterpreterEmitter {
   /** Leaves by way of PC when `target` is not in the page. */
   #stayInPage(resync: Label): void {
     const code = this.#code;
-    const { i32 } = code;
+    const ops = this.#ops;
     const { target } = this.#vars;
-    code.if(i32.ne(i32.and(target.get(), PAGE_MASK), this.#page.get()), () => {
-      this.#storePc(target.get());
-      code.br(resync);
-    });
-  }
-
-  /** Reads the instruction at `ip` into `word` and `length` and takes it off `remaining`. */
-  #fetch(resync: Label, fault: Label): void {
-    const code = this.#code;
-    const { i32 } = code;
-    const { ip, end, word, length, remaining } = this.#vars;
-    const expansion = this.#options.expansionTable;
-    const expand = (): void => {
-      word.set(i32.load(i32.shl(i32.and(word.get(), 0xffff), 2), expansion));
-      length.set(i32.const(2));
-    };
-    const isCompressed = (): I32 => i32.ne(i32.and(word.get(), 3), 3);
     code.if(
-      i32.geU(ip.get(), end.get()),
+      ops.ne(ops.and(target.get(), PAGE_MASK), this.#page.get()),
       () => {
-        // The last parcel of the page, the end of it, or a request to look at interrupts.
-        code.if(i32.ne(ip.get(), end.get()), () => {
-          this.#storePc(ip.get());
-          code.br(resync);
-        });
-        word.set(i32.load16U(ip.get()));
-        remaining.set(i32.sub(remaining.get(), 1));
-        code.if(isCompressed(), expand, () => this.#fetchSecondHalf(fault));
+        this.#storePc(target.get());
+        code.br(resync);
       },
-      () => {
-        word.set(i32.load(ip.get()));
-        length.set(i32.const(4));
-        remaining.set(i32.sub(remaining.get(), 1));
-        code.if(isCompressed(), expand);
-      },
+      undefined,
+      "unlikely",
     );
-  }
-
-  /** The instruction's upper half lies on the next page. */
-  #fetchSecondHalf(fault: Label): void {
-    const code = this.#code;
-    const { i32, i64 } = code;
-    const { state, ip, delta, word, length } = this.#vars;
-    code.scope(() => {
-      const pc = i64.add(i64.extendI32U(i32.add(ip.get(), 2)), delta.get());
-      const second = code.let64(pc);
-      const host = code.let32(code.call(this.#options.functions.mmu.fetch, state.get(), second.get()));
-      code.brIf(fault, i32.eqz(host.get()));
-      word.set(i32.or(word.get(), i32.shl(i32.load16U(host.get()), 16)));
-      length.set(i32.const(4));
-    });
   }
 }

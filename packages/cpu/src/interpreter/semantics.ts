@@ -1,6 +1,5 @@
-import type { MmuFunctions } from "@isomorph/mmu";
-import { Access } from "@isomorph/mmu";
-import type { Code, FunctionRef, I32, I64, Label, Var } from "@isomorph/wasm";
+import { Access, type HostAddresses, type MmuFunctions } from "@isomorph/mmu";
+import type { Code, FunctionRef, I32, I64, Int, Label, MemoryOps, Var } from "@isomorph/wasm";
 import { type AddressSpace, hostAddress, type Located } from "../core/address-space.ts";
 import type { AtomicHost } from "../core/atomic-host.ts";
 import type { AtomicMemory } from "../core/atomic-memory.ts";
@@ -20,19 +19,17 @@ import { emitImmediate } from "./immediate.ts";
 export interface InterpreterVars {
   readonly state: Var<"i32">;
   /** Host address of the instruction. */
-  readonly ip: Var<"i32">;
+  readonly ip: Var<Int>;
   /** First host address at which fetching needs a look: two bytes before the page ends. 0 asks for a look at once. */
-  readonly end: Var<"i32">;
+  readonly end: Var<Int>;
   /** Guest virtual address minus host address. */
   readonly delta: Var<"i64">;
-  /** The instruction word, expanded when it was compressed. */
+  /** The instruction word. What is compressed is in its lower half, or expanded where only that is looked at. */
   readonly word: Var<"i32">;
-  /** Bytes of the instruction, 2 or 4. */
-  readonly length: Var<"i32">;
   /** Instructions that may still be executed, this one not included. */
   readonly remaining: Var<"i32">;
   /** Host address that a taken branch goes to. */
-  readonly target: Var<"i32">;
+  readonly target: Var<Int>;
   /** Guest address that a region which called waits for; {@link NO_RETURN} in the outermost interpreter. */
   readonly returnTo: Var<"i64">;
 }
@@ -100,6 +97,11 @@ export class InterpreterSemantics extends Semantics {
   emit(instruction: Instruction): void {
     this.#instruction = instruction;
     this.code.scope(() => instruction.execute(this));
+  }
+
+  /** Bytes of the instruction. */
+  protected get length(): number {
+    return 4;
   }
 
   /** Host address of a register: five bits of the word at `shift`, times eight. */
@@ -183,11 +185,18 @@ export class InterpreterSemantics extends Semantics {
     this.code.brIf(this.#labels.fault, this.state32(State.FAULT));
   }
 
+  get #host(): HostAddresses {
+    return this.#functions.space.host;
+  }
+  get #ram(): MemoryOps {
+    return this.#host.ram(this.code);
+  }
+
   /** After a device access: makes the next fetch look at interrupts. */
   #checkAttention(): void {
-    const { code, i32 } = this;
+    const { code } = this;
     const { end } = this.#vars;
-    code.if(this.state32(State.ATTENTION), () => end.set(i32.const(0)));
+    code.if(this.state32(State.ATTENTION), () => end.set(this.#host.ops(code).const(0)));
   }
 
   /** Begins an access to the address on the stack. */
@@ -206,7 +215,7 @@ export class InterpreterSemantics extends Semantics {
     return code.choose(
       "i64",
       hits(),
-      () => hostLoad(code, host(), size, signed, offset),
+      () => hostLoad(this.#ram, host(), size, signed, offset),
       () => {
         this.#sync();
         const value = code.let64(
@@ -216,6 +225,7 @@ export class InterpreterSemantics extends Semantics {
         this.#checkAttention();
         return signed ? signExtend(code, value.get(), size) : value.get();
       },
+      "likely",
     );
   }
 
@@ -228,7 +238,7 @@ export class InterpreterSemantics extends Semantics {
     const { hits, host, offset } = this.#locate(va, size, Access.WRITE);
     code.if(
       hits(),
-      () => hostStore(code, host(), stored.get(), size, offset),
+      () => hostStore(this.#ram, host(), stored.get(), size, offset),
       () => {
         this.#sync();
         code.call(
@@ -241,6 +251,7 @@ export class InterpreterSemantics extends Semantics {
         this.#checkFault();
         this.#checkAttention();
       },
+      "likely",
     );
   }
 
@@ -250,14 +261,14 @@ export class InterpreterSemantics extends Semantics {
     size: AccessSize,
     access: number,
     bytesLog2: number = SIZE_LOG2[size],
-  ): Var<"i32"> {
+  ): Var<Int> {
     const { code, i32 } = this;
     const { state } = this.#vars;
     const located = this.#locate(va, size, access, true);
-    const host = code.var("i32");
+    const host = code.var(this.#host.type);
     code.if(
       located.hits(),
-      () => host.set(hostAddress(code, located)),
+      () => host.set(hostAddress(code, this.#functions.space, located)),
       () => {
         this.#sync();
         host.set(
@@ -269,8 +280,9 @@ export class InterpreterSemantics extends Semantics {
             i32.const(access),
           ),
         );
-        code.brIf(this.#labels.fault, i32.eqz(host.get()));
+        code.brIf(this.#labels.fault, this.#host.ops(code).eqz(host.get()));
       },
+      "likely",
     );
     return host;
   }
@@ -317,7 +329,7 @@ export class InterpreterSemantics extends Semantics {
     const block = code.let64(i64.and(va.get(), -64));
     // Memory protection and translated code have to do with all 64 bytes.
     const host = this.#atomicHost(block, 8, Access.WRITE, 6);
-    code.memoryFill(host.get(), i32.const(0), i32.const(64));
+    this.#ram.fill(host.get(), i32.const(0), this.#host.ops(code).const(64));
   }
 
   probeBlock(address: I64): void {
@@ -326,10 +338,11 @@ export class InterpreterSemantics extends Semantics {
     const va = code.let64(address);
     const aligned = code.let64(i64.and(va.get(), -64));
     this.#sync();
-    const host = code.let32(
+    const found = this.#host.let(
+      code,
       code.call(this.#functions.mmu.host, state.get(), aligned.get(), i32.const(3), i32.const(Access.READ)),
     );
-    code.if(i32.eqz(host.get()), () => {
+    code.if(this.#host.ops(code).eqz(found.get()), () => {
       // FAULT is the cause plus one. Load faults are reported as store faults: 5 becomes 7, 13 becomes 15. Where
       // there is no RAM there are no blocks.
       const fault = code.let32(this.state32(State.FAULT));
@@ -345,11 +358,13 @@ export class InterpreterSemantics extends Semantics {
 
   pc(): I64 {
     const { ip, delta } = this.#vars;
-    return this.i64.add(this.i64.extendI32U(ip.get()), delta.get());
+    return this.i64.add(this.#host.to64(this.code, ip.get()), delta.get());
   }
   nextPc(): I64 {
-    const { ip, delta, length } = this.#vars;
-    return this.i64.add(this.i64.extendI32U(this.i32.add(ip.get(), length.get())), delta.get());
+    const { ip, delta } = this.#vars;
+    const { code } = this;
+    const next = this.#host.ops(code).add(ip.get(), this.length);
+    return this.i64.add(this.#host.to64(code, next), delta.get());
   }
 
   branch(condition: I32): void {
@@ -360,8 +375,9 @@ export class InterpreterSemantics extends Semantics {
   }
   #goto(label: Label): void {
     const { ip, target } = this.#vars;
-    target.set(this.i32.add(ip.get(), this.immediate32()));
-    this.code.br(label);
+    const { code } = this;
+    target.set(this.#host.ops(code).add(ip.get(), this.#host.from32(code, this.immediate32())));
+    code.br(label);
   }
   jumpTo(target: I64): void {
     const { code, i64 } = this;

@@ -2,7 +2,7 @@ import { FIELDS, type FieldName } from "./fields.ts";
 import type { Instruction } from "./instruction.ts";
 
 /** Where an operand of a compressed instruction comes from: its bits, or a constant. */
-type Source =
+export type Source =
   | number
   /** A five-bit register at this bit. */
   | { readonly register: number }
@@ -10,7 +10,7 @@ type Source =
   | { readonly short: number }
   | Immediate;
 
-interface Immediate {
+export interface Immediate {
   /** Pieces `[instruction bit, immediate bit, width]`. */
   readonly pieces: readonly (readonly [number, number, number])[];
   /** Bits of the immediate, for sign extension; 0 when unsigned. */

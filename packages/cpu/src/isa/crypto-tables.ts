@@ -35,11 +35,15 @@ function multiply(a: number, b: number, modulus: number): number {
   return product & 0xff;
 }
 
-/** The inverse in that field, 0 for 0. */
+/** The inverse in that field, 0 for 0: the power of 254, which is 2 + 4 + ... + 128. */
 function invert(value: number, modulus: number): number {
   let power = 1;
-  for (let count = 0; count < 254; count++) power = multiply(power, value, modulus);
-  return value === 0 ? 0 : power;
+  let square = value;
+  for (let exponent = 2; exponent <= 128; exponent *= 2) {
+    square = multiply(square, square, modulus);
+    power = multiply(power, square, modulus);
+  }
+  return power;
 }
 
 const rotateByte = (value: number, count: number): number =>

@@ -121,7 +121,7 @@ export class HartChannel {
 }
 
 /** A channel for each hart. */
-export function channelsOf({ memory, blocks }: ProcessorShare): HartChannel[] {
+export function channelsOf({ memories: { memory }, blocks }: ProcessorShare): HartChannel[] {
   return Array.from(
     { length: blocks.count },
     (_, id) => new HartChannel(memory, blocks.start + id * blocks.stride),

@@ -1,4 +1,4 @@
-import { MachineMemory } from "@isomorph/mmu";
+import { MachineMemory, PAGE_SIZE, pageNumber } from "@isomorph/mmu";
 import { type CoreExports, type CoreImports, coreModule } from "../core/core-module.ts";
 import { CoreHart } from "../core/hart.ts";
 import type { Hart } from "../processor.ts";
@@ -36,11 +36,11 @@ export class HartThread {
   /** @param time - What `time` reads. */
   constructor(share: ProcessorShare, id: number, time: () => number) {
     const { blocks: harts, expansionTable, firmware } = share;
-    const memory = new MachineMemory({ ...share.layout, shared: share.memory });
+    const memory = new MachineMemory({ ...share.layout, shared: share.memories });
     this.#memory = memory;
     const { codeHolders: holders } = memory;
     if (holders === undefined) throw new TypeError("the memory is not shared");
-    const { buffer } = memory.memory;
+    const { buffer } = memory.memories.memory;
     const state = harts.start + id * harts.stride;
     this.#state = state;
     this.#view = new DataView(buffer);
@@ -48,7 +48,7 @@ export class HartThread {
     this.channels = channelsOf(share);
     const channel = this.channels[id] as HartChannel;
     this.#channel = channel;
-    const calls = new CallClient(memory.memory, state, channel);
+    const calls = new CallClient(memory.memories.memory, state, channel);
     this.#calls = calls;
     const regions = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
     /** After a call of the thread with the devices, in the middle of an instruction. */
@@ -57,7 +57,7 @@ export class HartThread {
       return value;
     };
     const imports: CoreImports = {
-      memory: memory.memory,
+      ...memory.memories,
       regions,
       mmioCovers: () => 1,
       mmioRead: (gpa, size) => Number(answered(calls.read(CallKind.READ, gpa, size))),
@@ -65,12 +65,12 @@ export class HartThread {
       mmioRead64: (gpa) => answered(calls.read(CallKind.READ64, gpa, 8)),
       mmioWrite64: (gpa, value) => answered(calls.write(CallKind.WRITE64, gpa, 8, BigInt.asUintN(64, value))),
       codeWritten: (offset, length) => {
-        const ramOffset = offset >>> 0;
+        const ramOffset = memory.host.toNumber(offset);
         this.#translator.codeWritten(ramOffset, length);
         announceCodeWrite(holders, this.channels, ramOffset, length, id);
       },
       time,
-      see: (host) => this.#translator.see(host >>> 0),
+      see: (host) => this.#translator.see(memory.host.toNumber(host)),
       mail: () => channel.takeMail(this.#serve),
     };
     const map = codeMap(
@@ -95,7 +95,7 @@ export class HartThread {
     this.#core = core;
     this.#codePages = new SharedCodePages({
       holders,
-      firstPage: memory.ramOffset >>> 12,
+      firstPage: pageNumber(memory.ramOffset),
       channels: this.channels,
       hart: id,
       strip: () => core.stripCodePages(state),
@@ -110,15 +110,10 @@ export class HartThread {
       codePages: this.#codePages,
       early: earlyTranslation(share, id),
     });
-    const toGpa = (host: number): number | undefined => {
-      const gpa = (host >>> 0) - memory.ramOffset + memory.base;
-      return memory.contains(gpa, 1) ? gpa : undefined;
-    };
     this.#coreHart = new CoreHart({
       id,
       state,
-      buffer,
-      toGpa,
+      memory,
       firmware,
       core: { ...core, run: (at) => this.#execute(at) },
       translator: this.#translator,
@@ -170,8 +165,10 @@ export class HartThread {
     if (mail & Mail.FENCE_VMA) this.#core.flushAll(this.#state);
     if (mail & Mail.PROTECT_CODE) this.#core.stripCodePages(this.#state);
     if (mail & Mail.CODE_WRITTEN) {
-      const first = this.#memory.ramOffset >>> 12;
-      this.#codePages.dropStale((page) => this.#translator.codeWritten(((page - first) << 12) >>> 0, 4096));
+      const first = pageNumber(this.#memory.ramOffset);
+      this.#codePages.dropStale((page) =>
+        this.#translator.codeWritten((page - first) * PAGE_SIZE, PAGE_SIZE),
+      );
     }
     if (mail & Mail.EXIT) this.#coreHart.requestExit();
   }
@@ -191,5 +188,6 @@ function earlyTranslation(
 ): EarlyTranslationOptions | undefined {
   const log = translations?.logs[hart];
   if (translations === undefined || log === undefined) return undefined;
-  return { known: KnownCode.read(translations.known), log, translationThreshold };
+  const { known, isReview } = translations;
+  return { known: KnownCode.read(known), isReview, log, translationThreshold };
 }

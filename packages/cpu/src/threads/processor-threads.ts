@@ -16,7 +16,8 @@ export class ProcessorThreads {
   constructor(share: ProcessorShare, bus: MmioBus) {
     this.share = share;
     this.channels = channelsOf(share);
-    const { memory, blocks } = share;
+    const { blocks } = share;
+    const { memory } = share.memories;
     const states = Array.from({ length: blocks.count }, (_, id) => blocks.start + id * blocks.stride);
     this.#words = new Int32Array(memory.buffer);
     this.#calls = new CallServer(memory, states, this.channels, bus);

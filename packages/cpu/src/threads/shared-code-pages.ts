@@ -1,4 +1,4 @@
-import type { CodeHolders } from "@isomorph/mmu";
+import { type CodeHolders, pageNumber } from "@isomorph/mmu";
 import type { CodePages } from "../translator/code-pages.ts";
 import type { HartChannel } from "./channel.ts";
 import { Mail } from "./layout.ts";
@@ -107,7 +107,8 @@ export function announceCodeWrite(
 ): void {
   let concerned = 0;
   const others = own < 0 ? 0xff : 0xff & ~(1 << own);
-  for (let page = ramOffset >>> 12; page <= (ramOffset + length - 1) >>> 12; page++) {
+  const last = pageNumber(ramOffset + length - 1);
+  for (let page = pageNumber(ramOffset); page <= last; page++) {
     const mask = Atomics.load(holders, page) & others;
     if (mask !== 0) concerned |= mask & ~Atomics.or(stale, page, mask);
   }

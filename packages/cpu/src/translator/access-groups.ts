@@ -137,6 +137,25 @@ export function accessGroups(instructions: readonly DecodedInstruction[], count:
   return segments;
 }
 
+/**
+ * The first `count` instructions of a block as one segment with all their accesses in groups, each of a register at the
+ * block's start, so that they can be checked before it. Undefined where that cannot be.
+ */
+export function accessesFromStart(
+  instructions: readonly DecodedInstruction[],
+  count: number,
+): Segment | undefined {
+  const accesses = findAccesses(instructions, count);
+  placesAtStart.reset();
+  const segment = segmentOf(0, count, accesses, 1);
+  return segment.grouped.size === accesses.length ? segment : undefined;
+}
+
+/** How many instructions come before a transfer at the end. */
+export function bodyOf(instructions: readonly DecodedInstruction[]): number {
+  return instructions.length - (instructions.at(-1)?.transfer === undefined ? 0 : 1);
+}
+
 function findAccesses(instructions: readonly DecodedInstruction[], count: number): readonly Access[] {
   const accesses: Access[] = [];
   places.reset();
@@ -161,9 +180,9 @@ function findAccesses(instructions: readonly DecodedInstruction[], count: number
   return accesses;
 }
 
-/** Finds the groups of a segment; registers are at its start as in `placesAtStart`. */
-function segmentOf(start: number, end: number, accesses: readonly Access[]): Segment {
-  if (accesses.length < 2) return { start, end, groups: [], grouped: NOTHING };
+/** Finds the groups of a segment, of at least so many accesses; registers are at its start as in `placesAtStart`. */
+function segmentOf(start: number, end: number, accesses: readonly Access[], least: 1 | 2 = 2): Segment {
+  if (accesses.length < least) return { start, end, groups: [], grouped: NOTHING };
   const byOrigin = new Map<number, Access[]>();
   for (const access of accesses) {
     const others = byOrigin.get(access.origin);
@@ -173,7 +192,7 @@ function segmentOf(start: number, end: number, accesses: readonly Access[]): Seg
   const groups: AccessGroup[] = [];
   const grouped = new Map<number, GroupedAccess>();
   for (const [origin, members] of byOrigin) {
-    const register = members.length < 2 ? 0 : placesAtStart.holder(origin);
+    const register = members.length < least ? 0 : placesAtStart.holder(origin);
     if (register === 0) continue;
     let widest = members[0] as Access;
     for (const member of members) if (member.size > widest.size) widest = member;
@@ -183,7 +202,7 @@ function segmentOf(start: number, end: number, accesses: readonly Access[]): Seg
     const fitting = members.filter(({ offset, size }) => ((offset - phase) & (size - 1)) === 0);
     const first = fitting.reduce((least, { offset }) => Math.min(least, offset), widest.offset);
     const near = fitting.filter(({ offset }) => offset - first < MAX_SPAN);
-    if (near.length < 2) continue;
+    if (near.length < least) continue;
     const lowest = floor(first - phase, alignment) + phase;
     let highest = lowest;
     let writes = false;

@@ -1,14 +1,17 @@
-import { FetchTlb, type FlatLayout } from "@isomorph/mmu";
+import type { HostAddresses } from "@isomorph/mmu";
 import {
   type Code,
   type FunctionRef,
   type I32,
+  type Int,
   type ModuleBuilder,
   type Signature,
   supportsTailCalls,
   type Values,
 } from "@isomorph/wasm";
-import { fetchTlbEntry, fetchTlbHit, fetchTlbHost } from "../core/soft-tlb.ts";
+import type { AddressSpace } from "../core/address-space.ts";
+import { hostFields } from "../core/host-fields.ts";
+import { fetchTlbEntry, fetchTlbHit } from "../core/soft-tlb.ts";
 import { State } from "../state.ts";
 import { blameOf, type CodeMap, entryOf, PATIENCE_LIMIT } from "./code-map.ts";
 
@@ -20,9 +23,9 @@ export const CHAIN_PARAMS: Chain["params"] = ["i32", "i32", "i64", "i32", "i64"]
 export type RegionParams = readonly ["i32", "i64", "i32", "i64", "i32"];
 
 /**
- * A translated region: `(state, delta, remaining, returnTo, depth) → remaining`.
+ * A translated region: `(state, pc, remaining, returnTo, depth) → remaining`.
  *
- * `delta` is guest virtual minus host address. When the guest returns to the guest address `returnTo`, the function
+ * `pc` is the guest address of one of its entries. When the guest returns to the guest address `returnTo`, the function
  * returns what remains of the budget; that is how a guest's call is a call. In any other case it stores PC and returns
  * a negative number, {@link Unwind}, that goes through all callers to the interpreter. Registers are in the hart's
  * block either way. `depth` is how many calls may still be made as such, plus {@link FROM_INTERPRETER}.
@@ -64,9 +67,11 @@ export interface ChainFunctions {
    * `(state, remaining, returnTo, depth, pc, region)`: asks for a whole region in the place of the one that is at a host
    * address, and leaves what is at the guest address `pc` to the interpreter.
    */
-  readonly ask: FunctionRef<readonly ["i32", "i32", "i64", "i32", "i64", "i32"], "i32">;
+  readonly ask: FunctionRef<readonly ["i32", "i32", "i64", "i32", "i64", Int], "i32">;
 }
-export const ASK_PARAMS: ChainFunctions["ask"]["params"] = ["i32", "i32", "i64", "i32", "i64", "i32"];
+export function askParams({ type }: HostAddresses): ChainFunctions["ask"]["params"] {
+  return ["i32", "i32", "i64", "i32", "i64", type];
+}
 export const BAIL_PARAMS: ChainFunctions["bail"]["params"] = ["i32", "i32", "i64", "i32"];
 
 /**
@@ -84,8 +89,9 @@ export function defineChain(
   module: ModuleBuilder,
   interpret: Interpret,
   codeMap: CodeMap,
-  flat: FlatLayout | undefined,
+  { flat, host: addresses }: AddressSpace,
 ): ChainFunctions {
+  const { fetchTlb } = addresses;
   const signature = module.signature(REGION_PARAMS, "i32");
   const goOn = (code: Code, args: Values<Interpret["params"]>): I32 => {
     if (!supportsTailCalls()) return code.call(interpret, ...args);
@@ -108,8 +114,7 @@ export function defineChain(
           code.if(
             i32.gtS(index.get(), 0),
             () => {
-              const from = [state.get(), i64.const(flat.base - flat.ramOffset)] as const;
-              const args = [...from, remaining.get(), returnTo.get(), depth.get()] as const;
+              const args = [state.get(), pc.get(), remaining.get(), returnTo.get(), depth.get()] as const;
               code.returnCallIndirect(signature, args, index.get());
             },
             undefined,
@@ -117,17 +122,15 @@ export function defineChain(
           );
         });
       } else if (supportsTailCalls()) {
-        const entry = fetchTlbEntry(code, state, pc);
-        code.if(fetchTlbHit(code, entry, pc, state), () => {
+        const entry = fetchTlbEntry(code, state, pc, addresses);
+        code.if(fetchTlbHit(code, entry, pc, state, addresses), () => {
           // Page 0 of the memory is empty: where no table is known, there is no translation.
-          const table = i32.load(entry.at.get(), FetchTlb.START + FetchTlb.EXTRA);
+          const table = i32.load(entry.at.get(), fetchTlb.START + fetchTlb.EXTRA);
           const index = code.let32(i32.load16S(entryOf(code, table, i32.wrapI64(pc.get()))));
           code.if(
             i32.gtS(index.get(), 0),
             () => {
-              const host = code.let32(fetchTlbHost(code, entry, pc));
-              const from = [state.get(), i64.sub(pc.get(), i64.extendI32U(host.get()))] as const;
-              const args = [...from, remaining.get(), returnTo.get(), depth.get()] as const;
+              const args = [state.get(), pc.get(), remaining.get(), returnTo.get(), depth.get()] as const;
               code.returnCallIndirect(signature, args, index.get());
             },
             undefined,
@@ -151,16 +154,16 @@ export function defineChain(
   });
   const ask = module.function(
     "ask",
-    ASK_PARAMS,
+    askParams(addresses),
     "i32",
     (code, [state, remaining, returnTo, depth, pc, region]) => {
       const { i32, i64 } = code;
-      const blame = code.let32(blameOf(code, codeMap, region));
+      const blame = code.let32(blameOf(code, codeMap, addresses.to32(code, region.get())));
       i32.store16(blame.get(), PATIENCE_LIMIT);
       i32.store16(blame.get(), codeMap.limits.seams, codeMap.seams - codeMap.blame);
       i64.store(state.get(), pc.get(), State.PC);
       i32.store(state.get(), 0, State.FAULT);
-      i32.store(state.get(), region.get(), State.BAILED_REGION);
+      addresses.ops(code).store(state.get(), region.get(), hostFields(addresses).BAILED_REGION);
       const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
       if (!supportsTailCalls()) return code.call(bail, ...from);
       code.returnCall(bail, ...from);

@@ -1,20 +1,27 @@
-import { FETCH_TLB_ENTRIES, FetchTlb, type HartBlocks } from "@isomorph/mmu";
-import type { Code, FunctionRef, I32, ModuleBuilder, Var } from "@isomorph/wasm";
+import {
+  type FetchTlbLayout,
+  type HartBlocks,
+  type HostAddress,
+  type HostAddresses,
+  type MachineMemory,
+  pageNumber,
+} from "@isomorph/mmu";
+import type { Code, FunctionRef, I32, Int, ModuleBuilder, Var } from "@isomorph/wasm";
 
 /**
- * Where translations are found, in the machine's memory: for each page of RAM the host address of a table, or 0, in
+ * Where translations are found, in memory 0 of the machine: for each page of RAM the place of a table, or 0, in
  * `directory`; a table has a signed 16-bit entry for each parcel of its page. Above zero, an entry is the index of
  * the translation that starts there; below, minus the number of times the place was reached; 0 where nothing is known.
  * Tables are made when a page is first asked about and given out one after the other.
  */
 export interface CodeMap {
-  /** Host address of the directory: 4 bytes for each page of RAM. */
+  /** Place of the directory: 4 bytes for each page of RAM. */
   readonly directory: number;
   /** Host address of RAM, whose first page the directory starts with. */
   readonly ramOffset: number;
   /** Pages of RAM. */
   readonly pages: number;
-  /** Where the host address of the next free table is (4 bytes). */
+  /** Where the place of the next free table is (4 bytes). */
   readonly next: number;
   /** Counts for regions, by some bits of their host address (2 bytes each). */
   readonly blame: number;
@@ -26,7 +33,7 @@ export interface CodeMap {
    */
   readonly ways: number;
   readonly limits: WholeLimits;
-  /** The tables: host addresses of the first and after the last. */
+  /** The tables: the places of the first and after the last. */
   readonly start: number;
   readonly end: number;
 }
@@ -69,7 +76,7 @@ export function codeMapSize(at: number, ramSize: number): number {
 }
 
 /**
- * The map that lies at host address `at`.
+ * The map that lies at `at`.
  *
  * @param threshold - How often a place is reached before its code is translated.
  */
@@ -78,7 +85,7 @@ export function codeMap(at: number, ramSize: number, ramOffset: number, threshol
 }
 
 function layOut(at: number, ramSize: number): Omit<CodeMap, "ramOffset" | "limits"> {
-  const pages = ramSize >>> PAGE_BITS;
+  const pages = pageNumber(ramSize);
   // The directory is addressed by host address, from a place in front of it that must not be below zero.
   const blame = at + 8;
   const seams = blame + BLAME_ENTRIES * 2;
@@ -89,23 +96,27 @@ function layOut(at: number, ramSize: number): Omit<CodeMap, "ramOffset" | "limit
   return { next: at, blame, seams, ways, directory, pages, start, end: start + tables * TABLE_SIZE };
 }
 
-/** The host address of the page's table, 0 where there is none. */
-export function tableOf(code: Code, map: CodeMap, host: Var<"i32">): I32 {
-  const { i32 } = code;
-  const base = map.directory - (map.ramOffset >>> PAGE_BITS) * 4;
-  return i32.load(i32.and(i32.shrU(host.get(), PAGE_BITS - 2), -4), base);
+/** The place of the table of a host address's page, 0 where there is none. */
+export function tableOf(code: Code, map: CodeMap, addresses: HostAddresses, host: Var<Int>): I32 {
+  const base = map.directory - pageNumber(map.ramOffset) * 4;
+  return code.i32.load(pageTimes4(code, addresses, host.get()), base);
 }
 
-/** The host address of the entry for an address, given the host address of its page's table. */
+/** Four times the number of a host address's page, which fits in 32 bits. */
+function pageTimes4(code: Code, addresses: HostAddresses, host: HostAddress): I32 {
+  return code.i32.and(addresses.to32(code, addresses.ops(code).shrU(host, PAGE_BITS - 2)), -4);
+}
+
+/** The place of the entry for an address, of which the low bits count, given that of its page's table. */
 export function entryOf(code: Code, table: I32, address: I32): I32 {
   const { i32 } = code;
   return i32.add(table, i32.and(address, TABLE_SIZE - 2));
 }
 
-/** The host address of the count for a region. */
-export function blameOf(code: Code, map: CodeMap, region: Var<"i32">): I32 {
+/** The place of the count for a region, given the low bits of its host address. */
+export function blameOf(code: Code, map: CodeMap, region: I32): I32 {
   const { i32 } = code;
-  return i32.add(i32.and(region.get(), (BLAME_ENTRIES - 1) * 2), map.blame);
+  return i32.add(i32.and(region, (BLAME_ENTRIES - 1) * 2), map.blame);
 }
 
 /** What {@link blameOf} tells for a region that is known, and the place of its other count. */
@@ -119,7 +130,7 @@ export function wayAddress(map: CodeMap, host: number): number {
   return map.ways + wayIndex(host) * 4;
 }
 
-/** Pushes {@link wayAddress} less `ways`. */
+/** Pushes {@link wayAddress} less `ways`, given the low bits of the host address. */
 export function wayOf(code: Code, host: Var<"i32">): I32 {
   const { i32 } = code;
   return i32.and(i32.xor(i32.shl(host.get(), 1), i32.shrU(host.get(), 11)), (WAYS - 1) * 4);
@@ -155,22 +166,25 @@ function wayIndex(host: number): number {
 }
 
 /** `(host) → table`: the table of a page, made if there is none; 0 when there is no room for it. */
-export type TableFor = FunctionRef<readonly ["i32"], "i32">;
+export type TableFor = FunctionRef<readonly [Int], "i32">;
 
 /** @param see - Called with a host address in each page that gets a table. */
 export function defineTableFor(
   module: ModuleBuilder,
   map: CodeMap,
-  see?: FunctionRef<readonly ["i32"], undefined>,
+  addresses: HostAddresses,
+  see?: FunctionRef<readonly [Int], undefined>,
 ): TableFor {
-  return module.function("codeTableFor", ["i32"], "i32", (code, [host]) => {
+  return module.function("codeTableFor", [addresses.type], "i32", (code, [host]) => {
     const { i32 } = code;
-    const table = code.let32(tableOf(code, map, host));
+    const table = code.let32(tableOf(code, map, addresses, host));
     code.if(table.get(), () => code.return(table.get()));
     table.set(i32.load(i32.const(map.next)));
     code.if(i32.geU(table.get(), map.end), () => code.return(i32.const(0)));
     i32.store(i32.const(map.next), i32.add(table.get(), TABLE_SIZE));
-    const place = i32.add(i32.const(map.directory), pageNumberTimes4(code, map, host));
+    const start = i32.const(map.directory);
+    const ramPage = pageTimes4(code, addresses, addresses.ops(code).sub(host.get(), map.ramOffset));
+    const place = i32.add(start, ramPage);
     const at = code.let32(place);
     i32.store(at.get(), table.get());
     if (see !== undefined) code.call(see, host.get());
@@ -178,26 +192,21 @@ export function defineTableFor(
   });
 }
 
-function pageNumberTimes4(code: Code, map: CodeMap, host: Var<"i32">): I32 {
-  const { i32 } = code;
-  return i32.and(i32.shrU(i32.sub(host.get(), map.ramOffset), PAGE_BITS - 2), -4);
-}
-
-/** Whether a translation starts at a host address, in a map that another thread may be changing. */
-export function isTranslatedIn(
-  { directory, ramOffset }: CodeMap,
-  buffer: ArrayBufferLike,
-  host: number,
-): boolean {
-  const page = (host - ramOffset) >>> PAGE_BITS;
+/**
+ * The entry for a host address in a map that another thread may be changing: above zero for a translation, else how often
+ * the place was reached, below zero.
+ */
+export function entryIn({ directory, ramOffset }: CodeMap, buffer: ArrayBufferLike, host: number): number {
+  const page = pageNumber(host - ramOffset);
   const table = new Uint32Array(buffer, directory, page + 1)[page] as number;
-  return table !== 0 && (new Int16Array(buffer, table + (host & (TABLE_SIZE - 2)), 1)[0] as number) > 0;
+  return table === 0 ? 0 : (new Int16Array(buffer, table + (host & (TABLE_SIZE - 2)), 1)[0] as number);
 }
 
 /** A code map as JavaScript sees it. */
 export class CodeMapView {
   readonly #map: CodeMap;
   readonly #harts: HartBlocks;
+  readonly #fetchTlb: FetchTlbLayout;
   readonly #words: Uint32Array;
   readonly #entries: Int16Array;
   readonly #see: ((host: number) => void) | undefined;
@@ -206,7 +215,14 @@ export class CodeMapView {
    * @param harts - Those whose TLBs refer to the tables.
    * @param see - Called with a host address in each page that gets a table.
    */
-  constructor(map: CodeMap, harts: HartBlocks, buffer: ArrayBufferLike, see?: (host: number) => void) {
+  constructor(
+    map: CodeMap,
+    harts: HartBlocks,
+    { memories, host }: MachineMemory,
+    see?: (host: number) => void,
+  ) {
+    const { buffer } = memories.memory;
+    this.#fetchTlb = host.fetchTlb;
     this.#map = map;
     this.#harts = harts;
     this.#see = see;
@@ -215,7 +231,7 @@ export class CodeMapView {
     this.clear();
   }
 
-  /** The host address of the entry for a host address; undefined when its page has no table. */
+  /** The place of the entry for a host address; undefined when its page has no table. */
   entryAddress(host: number): number | undefined {
     const table = this.#words[this.#directoryIndex(host)] as number;
     return table === 0 ? undefined : table + (host & (TABLE_SIZE - 2));
@@ -279,10 +295,11 @@ export class CodeMapView {
   /** Forgets everything. */
   clear(): void {
     const { start: first, stride, count } = this.#harts;
+    const { START, ENTRIES, ENTRY_SIZE, EXTRA } = this.#fetchTlb;
     for (let hart = 0; hart < count; hart++) {
-      const extra = first + hart * stride + FetchTlb.START + FetchTlb.EXTRA;
-      for (let entry = 0; entry < FETCH_TLB_ENTRIES; entry++) {
-        this.#words[(extra + entry * FetchTlb.ENTRY_SIZE) >>> 2] = 0;
+      const extra = first + hart * stride + START + EXTRA;
+      for (let entry = 0; entry < ENTRIES; entry++) {
+        this.#words[(extra + entry * ENTRY_SIZE) >>> 2] = 0;
       }
     }
     const { directory, pages, start, next, blame } = this.#map;
@@ -295,6 +312,6 @@ export class CodeMapView {
   }
 
   #directoryIndex(host: number): number {
-    return (this.#map.directory >>> 2) + ((host - this.#map.ramOffset) >>> PAGE_BITS);
+    return (this.#map.directory >>> 2) + pageNumber(host - this.#map.ramOffset);
   }
 }

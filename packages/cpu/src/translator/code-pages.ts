@@ -1,4 +1,4 @@
-import { type MachineMemory, PageFlag } from "@isomorph/mmu";
+import { type MachineMemory, PAGE_SIZE, PageFlag, pageNumber } from "@isomorph/mmu";
 import type { CoreExports } from "../core/core-module.ts";
 
 /** How a translator makes sure that it hears of stores to what it has translated. Pages go by host address / 4096. */
@@ -15,7 +15,7 @@ export interface CodePages {
 
 /** Where stores are not noticed: a flag of the page, which only the embedder's writes look at. */
 export function flatCodePages({ ramOffset, pageFlags }: MachineMemory): CodePages {
-  const first = ramOffset >>> 12;
+  const first = pageNumber(ramOffset);
   return {
     read() {},
     protect(page) {
@@ -30,10 +30,10 @@ export function flatCodePages({ ramOffset, pageFlags }: MachineMemory): CodePage
 
 /** For harts on one thread: a flag of the page, which nobody changes between reading and protecting it. */
 export function localCodePages(memory: MachineMemory, core: CoreExports): CodePages {
-  const first = memory.ramOffset >>> 12;
+  const first = pageNumber(memory.ramOffset);
   return {
     read() {},
-    protect: (page) => core.protectCode((page - first) << 12),
+    protect: (page) => core.protectCode(memory.host.fromNumber((page - first) * PAGE_SIZE)),
     release(page) {
       memory.pageFlags[page - first] &= ~PageFlag.CODE;
     },

@@ -1,3 +1,4 @@
+import type { MachineMemory } from "@isomorph/mmu";
 import { csrByName } from "../csr/index.ts";
 import { decode } from "../isa/decode.ts";
 import { FIELDS } from "../isa/fields.ts";
@@ -33,14 +34,16 @@ export interface CodeReader {
 
 /** Reads guest code from the machine's memory. */
 export function codeReader(
-  view: DataView,
+  { memories: { memory, ram } }: MachineMemory,
   expansionTable: number,
   isTranslated: CodeReader["isTranslated"],
 ): CodeReader {
+  const code = new DataView(ram.buffer);
+  const tables = new DataView(memory.buffer);
   return {
     isTranslated,
-    parcel: (host) => view.getUint16(host, true),
-    expand: (parcel) => view.getUint32(expansionTable + parcel * 4, true),
+    parcel: (host) => code.getUint16(host, true),
+    expand: (parcel) => tables.getUint32(expansionTable + parcel * 4, true),
   };
 }
 

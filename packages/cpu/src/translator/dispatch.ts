@@ -1,4 +1,5 @@
 import { type Block, DISPATCH, placeOf } from "./region.ts";
+import { successorsOf } from "./structure.ts";
 
 /**
  * Lets the indirect jumps of a region lead to a block without instructions, and that to `addresses`: the way of a
@@ -22,5 +23,26 @@ export function addDispatch(blocks: readonly Block[], addresses: readonly number
   const jumping = blocks.map((block) =>
     block.instructions.at(-1)?.transfer === "indirect" ? { ...block, targets: [DISPATCH] } : block,
   );
-  return [...jumping, dispatch];
+  return [dispatch, ...jumping];
+}
+
+/** Addresses of a dispatch from which control comes back to it: what makes it a loop. */
+export function comingBack(blocks: readonly Block[]): readonly number[] {
+  const [dispatch] = blocks;
+  if (dispatch?.start !== DISPATCH) return [];
+  const sources: number[][] = blocks.map(() => []);
+  successorsOf(blocks).forEach((successors, index) => {
+    for (const next of successors) sources[next]?.push(index);
+  });
+  const leads = new Set<number>();
+  const work = [...(sources[0] as number[])];
+  for (let index = work.pop(); index !== undefined; index = work.pop()) {
+    if (index === 0 || leads.has(index)) continue;
+    leads.add(index);
+    work.push(...(sources[index] as number[]));
+  }
+  const places = new Set(dispatch.targets);
+  return blocks.flatMap(({ copy, start }, index) =>
+    copy === 0 && leads.has(index) && places.has(start) ? start : [],
+  );
 }

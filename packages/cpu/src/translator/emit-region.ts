@@ -1,21 +1,26 @@
-import type { Code, I32, I64, Label, Var } from "@isomorph/wasm";
-import { sharedMemory } from "../core/atomic-memory.ts";
+import type { Code, I32, Label, Var } from "@isomorph/wasm";
 import type { HartBlock } from "../core/soft-tlb.ts";
-import { State } from "../state.ts";
-import { Mailbox } from "../threads/layout.ts";
-import { FROM_INTERPRETER, REGION_PARAMS, Unwind } from "./chain.ts";
-import type { Pages } from "./code-reader.ts";
-import { callSite } from "./copy-callees.ts";
-import { EXIT_OFFSET_BITS, exitSite as exitSiteOf } from "./exit-site.ts";
+import type { Segment } from "./access-groups.ts";
+import { BlockEmitter } from "./block-emitter.ts";
+import { Budget } from "./budget.ts";
+import { Calling } from "./calling.ts";
+import { REGION_PARAMS } from "./chain.ts";
+import { PAGE_SIZE } from "./code-reader.ts";
 import { FloatRegisters } from "./float-registers.ts";
+import { leaveAtEntry, leaveToInterpreter, loadRegisters, storeRegisters } from "./hart-registers.ts";
 import { Leaving } from "./leaving.ts";
 import { longestWays } from "./longest-ways.ts";
+import { headsCheckedAtEnds, isPure } from "./loop-heads.ts";
+import { MemoryAccesses } from "./memory-accesses.ts";
 import { PageCache } from "./page-cache.ts";
 import { addressOf, type Block, DISPATCH, endOf, placeOf, type Region, startOf } from "./region.ts";
 import type { RegionFunctions, RegionVars } from "./region-functions.ts";
 import { type RegisterFlow, registerFlow } from "./registers.ts";
 import { SecondPage } from "./second-page.ts";
 import { TranslatorSemantics } from "./semantics.ts";
+import { SideExits } from "./side-exits.ts";
+import { type SignExtended, signExtendedAtStarts } from "./sign-extended.ts";
+import { skippedBlocks } from "./skipped-blocks.ts";
 import { blocksOf, headersOf, type Item, structure, successorsOf } from "./structure.ts";
 
 /**
@@ -23,7 +28,7 @@ import { blocksOf, headersOf, type Item, structure, successorsOf } from "./struc
  * outside, stored when control leaves; in between control flows as in the guest. Entry and loops check that the budget
  * lasts for the longest way to the next check, so it is never overdrawn.
  *
- * @param hart - Host address of the block of the one hart that executes it, if there is only one.
+ * @param hart - Address of the block of the one hart that executes it, if there is only one.
  */
 export function emitRegion(
   code: Code,
@@ -32,7 +37,7 @@ export function emitRegion(
   isPatient: boolean,
   hart: number | undefined,
 ): void {
-  const [stateParam, delta, remaining, returnTo, depth] = code.start(REGION_PARAMS);
+  const [stateParam, pc, remaining, returnTo, depth] = code.start(REGION_PARAMS);
   const state: HartBlock =
     hart === undefined ? stateParam : { get: () => code.i32.const(hart | 0), address: hart };
   const x: (Var<"i64"> | undefined)[] = [];
@@ -42,7 +47,8 @@ export function emitRegion(
   const vars: RegionVars = {
     page: region.pages.first,
     state,
-    delta,
+    pc,
+    delta: code.var("i64"),
     remaining,
     returnTo,
     depth,
@@ -52,7 +58,7 @@ export function emitRegion(
     exitSite: code.var("i32"),
     exitDirty: code.var("i32"),
   };
-  new RegionEmitter(code, region, vars, functions).emit(isPatient);
+  new RegionEmitter(code, region, vars, functions, isPatient).emit();
 }
 
 class RegionEmitter {
@@ -63,9 +69,9 @@ class RegionEmitter {
   readonly #loopHeaders: ReadonlySet<number>;
   readonly #indexOf = new Map<number, number>();
   readonly #vars: RegionVars;
-  /** Host address of the region's page. */
+  /** Host addresses of the region's page, and of its entry. */
   readonly #page: number;
-  readonly #pages: Pages;
+  readonly #entry: number;
   readonly #isWhole: boolean;
   readonly #second: SecondPage;
   readonly #leaving: Leaving;
@@ -73,17 +79,24 @@ class RegionEmitter {
   readonly #registers: RegisterFlow;
   readonly #successors: readonly (readonly number[])[];
   readonly #cache: PageCache;
-  /** For each block, the most instructions from its start to the next check of the budget. */
-  readonly #longest: readonly number[];
+  /** Blocks that are executed whether or not they are skipped. */
+  readonly #skipped: ReadonlySet<number>;
+  /** Whether the branch in front of a block that may be skipped is taken. */
+  readonly #skip: Var<"i32">;
+  /** For each block, what is known at its start. */
+  readonly #signExtended: readonly SignExtended[];
+  readonly #budget: Budget;
+  readonly #calling: Calling;
+  readonly #exits: SideExits;
+  readonly #accesses: MemoryAccesses;
+  readonly #emitter: BlockEmitter;
   /** Where a branch to a block goes, while one is possible, by place. */
   readonly #targets = new Map<number, Label>();
-  #semantics: TranslatorSemantics | undefined;
-  #bail: Label | undefined;
+  /** Loops that look at the end of their turns whether there can be another one, by their first blocks. */
+  readonly #heads: ReadonlyMap<number, Segment>;
   #block = 0;
-  /** Where the region's indirect jumps lead. */
-  readonly #dispatchedPc: Var<"i64">;
 
-  constructor(code: Code, region: Region, vars: RegionVars, functions: RegionFunctions) {
+  constructor(code: Code, region: Region, vars: RegionVars, functions: RegionFunctions, isPatient: boolean) {
     this.#code = code;
     const { blocks, items } = structure(region.blocks);
     this.#isWhole = region.isWhole;
@@ -92,156 +105,98 @@ class RegionEmitter {
     blocks.forEach((block, index) => {
       this.#indexOf.set(startOf(block), index);
     });
-    this.#pages = region.pages;
     this.#page = region.pages.first;
     this.#second = new SecondPage(code, vars, functions, region.pages, blocks);
-    this.#leaving = new Leaving(code, vars, functions, this.#second, region, (blocks[0] as Block).start);
-    this.#dispatchedPc = code.var("i64");
+    this.#leaving = new Leaving(code, vars, functions, this.#second, region);
+    [this.#entry] = region.entries;
     this.#vars = vars;
     this.#functions = functions;
     const successors = successorsOf(blocks);
     this.#registers = registerFlow(blocks, blocks, successors);
     vars.float.follow(blocks, successors);
     this.#loopHeaders = headersOf(items);
+    this.#skipped = skippedBlocks(blocks, successors, (block) => this.#second.isNeeded(startOf(block)));
+    this.#skip = code.var("i32");
+    this.#signExtended = signExtendedAtStarts(blocks, successors);
     this.#successors = successors;
-    this.#cache = new PageCache(code, vars.remaining);
-    this.#longest = longestWays(blocks, successors, this.#loopHeaders);
+    this.#cache = new PageCache(code, functions.space.host, vars.remaining);
+    this.#budget = new Budget(code, vars, functions, longestWays(blocks, successors, this.#loopHeaders));
+    this.#calling = new Calling(code, vars, functions, this.#second, this.#leaving, region.pages);
+    this.#exits = new SideExits(code, vars);
+    this.#accesses = new MemoryAccesses(code, vars, functions, this.#cache, this.#exits, isPatient);
+    const flow = {
+      branchIf: (condition: I32, target: number): void => this.#branchIf(condition, target),
+      goto: (target: number): void => this.#goto(target),
+      gotoPc: (pc: Var<"i64">): void => this.#gotoPc(pc),
+      call: (target: number): void => this.#call(target),
+      callPc: (pc: Var<"i64">): void => this.#callPc(pc),
+      returnTo: (pc: Var<"i64">): void => this.#return(pc),
+    };
+    const semantics = new TranslatorSemantics(code, vars, functions, flow, this.#accesses, this.#exits);
+    this.#emitter = new BlockEmitter(semantics, this.#accesses, this.#exits, vars.float, isPatient);
+    const looksAhead = !isPatient && functions.space.flat !== undefined;
+    this.#heads = looksAhead ? headsCheckedAtEnds(blocks, items) : new Map();
   }
 
-  emit(isPatient: boolean): void {
+  emit(): void {
     const code = this.#code;
     const items = this.#items;
+    this.#setDelta();
     if (items[0]?.kind !== "loop") this.#checkBudgetAtEntry();
     if (this.#second.isNeeded(startOf(this.#blocks[0] as Block))) {
-      this.#second.checkAtEntry(() => this.#leaveAtEntry());
+      this.#second.checkAtEntry(() => leaveAtEntry(this.#code, this.#vars, this.#functions));
     }
     this.#load(0);
     code.block((bail) => {
-      this.#bail = bail;
-      this.#semantics = new TranslatorSemantics(
-        code,
-        this.#vars,
-        bail,
-        this.#functions,
-        {
-          branchIf: (condition, target) => this.#branchIf(condition, target),
-          goto: (target) => this.#goto(target),
-          gotoPc: (pc) => this.#gotoPc(pc),
-          call: (target) => this.#call(target),
-          callPc: (pc) => this.#callPc(pc),
-          returnTo: (pc) => this.#return(pc),
-        },
-        isPatient,
-        this.#cache,
-      );
+      this.#exits.target = bail;
       this.#sequence(items);
       code.unreachable();
     });
-    this.#leaveToInterpreter();
+    const dirty = this.#blocks.reduce((all, { written }) => all | written, 0);
+    leaveToInterpreter(code, this.#vars, this.#functions, { page: this.#page, entry: this.#entry, dirty });
   }
 
-  /** The interpreter takes over at an instruction that was paid for. */
-  #leaveToInterpreter(): void {
-    const code = this.#code;
-    const { i32, i64 } = code;
-    const { state, delta, remaining, exitSite, exitDirty, x } = this.#vars;
-    const dirty = this.#blocks.reduce((all, { written }) => all | written, 0);
-    for (let register = 1; register < 32; register++) {
-      if (((dirty >>> register) & 1) === 0) continue;
-      code.if(i32.and(exitDirty.get(), 1 << register), () =>
-        i64.store(state.get(), (x[register] as Var<"i64">).get(), State.X + 8 * register),
-      );
-    }
-    this.#vars.float.storeAtExit();
-    const { start } = this.#blocks[0] as Block;
-    const offset = i64.extendI32U(i32.and(exitSite.get(), (1 << EXIT_OFFSET_BITS) - 1));
-    const pc = code.let64(i64.add(i64.add(offset, this.#page), delta.get()));
-    i64.store(state.get(), pc.get(), State.PC);
-    i32.store(state.get(), 0, State.FAULT);
-    // Only what the instruction did, not the end of the budget, says something about the region.
-    const notExecuted = code.let32(i32.shrU(exitSite.get(), EXIT_OFFSET_BITS));
-    const blamed = code.let32(code.select(i32.const(start), i32.const(0), notExecuted.get()));
-    i32.store(state.get(), blamed.get(), State.BAILED_REGION);
-    const from = [
-      state.get(),
-      i32.add(remaining.get(), notExecuted.get()),
-      this.#vars.returnTo.get(),
-      this.#vars.depth.get(),
-    ] as const;
-    this.#functions.bail(code, from);
+  /** From the guest address at which the region was entered, which is in its first page. */
+  #setDelta(): void {
+    const { i64 } = this.#code;
+    const { pc, delta } = this.#vars;
+    const { flat } = this.#functions.space;
+    const known = flat === undefined ? undefined : i64.const(flat.base - flat.ramOffset);
+    delta.set(known ?? i64.sub(i64.and(pc.get(), -PAGE_SIZE), this.#page));
   }
 
   /** Loads what the block needs. */
   #load(index: number): void {
-    const { i64 } = this.#code;
-    const registers = this.#registers.live[index] as number;
     this.#vars.float.load(index);
-    if (this.#functions.space.flat === undefined) {
-      this.#vars.context.set(i64.load(this.#vars.state.get(), State.DATA_CONTEXT));
-    }
-    for (let register = 1; register < 32; register++) {
-      if (((registers >>> register) & 1) === 0) continue;
-      (this.#vars.x[register] as Var<"i64">).set(i64.load(this.#vars.state.get(), State.X + 8 * register));
-    }
-  }
-
-  #store(registers: number): void {
-    const { i64 } = this.#code;
-    for (let register = 1; register < 32; register++) {
-      if (((registers >>> register) & 1) === 0) continue;
-      const variable = this.#vars.x[register] as Var<"i64">;
-      i64.store(this.#vars.state.get(), variable.get(), State.X + 8 * register);
-    }
+    loadRegisters(this.#code, this.#vars, this.#functions, this.#registers.live[index] as number);
   }
 
   #spill(): void {
-    this.#store((this.#semantics as TranslatorSemantics).dirty);
+    storeRegisters(this.#code, this.#vars, this.#exits.dirty);
     this.#vars.float.store();
   }
 
   /** Leaves before anything is loaded if the budget may not last until the next check. */
   #checkBudgetAtEntry(): void {
-    this.#code.if(this.#mayNotLast(0), () => this.#leaveAtEntry(), undefined, "unlikely");
+    this.#code.if(
+      this.#budget.mayNotLast(0),
+      () => leaveAtEntry(this.#code, this.#vars, this.#functions),
+      undefined,
+      "unlikely",
+    );
   }
 
-  /** Leaves to the interpreter before anything was done. */
-  #leaveAtEntry(): void {
-    const code = this.#code;
-    const { i32, i64 } = code;
-    const { state, delta, remaining } = this.#vars;
-    const pc = code.let64(i64.add(delta.get(), (this.#blocks[0] as Block).start));
-    i64.store(state.get(), pc.get(), State.PC);
-    i32.store(state.get(), 0, State.FAULT);
-    i32.store(state.get(), 0, State.BAILED_REGION);
-    code.return(i32.or(remaining.get(), Unwind.INTERPRET));
-  }
-
-  /** The same at a block in the region. */
+  /** Leaves at a block in the region if the budget may not last. */
   #checkBudget(index: number): void {
     const code = this.#code;
-    const { i32 } = code;
-    if ((this.#blocks[index] as Block).start === DISPATCH) {
+    const block = this.#blocks[index] as Block;
+    if (block.start === DISPATCH) {
       this.#enter(index);
-      code.if(this.#mayNotLast(index), () => this.#gotoPc(this.#dispatchedPc), undefined, "unlikely");
+      code.if(this.#budget.mayNotLast(index), () => this.#leaveAtDispatch(), undefined, "unlikely");
       return;
     }
-    const { exitSite, exitDirty } = this.#vars;
-    exitSite.set(i32.const(exitSiteOf(this.#page, (this.#blocks[index] as Block).start, 0)));
-    exitDirty.set(i32.const(this.#registers.dirty[index] as number));
-    this.#vars.float.prepareExitAt(index);
-    code.brIf(this.#bail as Label, this.#mayNotLast(index), "unlikely");
-  }
-
-  /**
-   * Whether the budget may not last from the start of a block to the next check. Where harts are threads, also whether
-   * there is mail: its word is 0 or above every budget, so that one comparison finds both.
-   */
-  #mayNotLast(index: number): I32 {
-    const { i32 } = this.#code;
-    const { state, remaining } = this.#vars;
-    const longest = this.#longest[index] as number;
-    if (this.#functions.atomics !== sharedMemory) return i32.ltS(remaining.get(), longest);
-    return i32.ltS(i32.sub(remaining.get(), longest), i32.load(state.get(), Mailbox.MAIL));
+    this.#exits.prepareAtStart(block, index, this.#registers.dirty[index] as number);
+    this.#exits.leaveAtStart(this.#budget.mayNotLast(index));
   }
 
   /** @param isCached - Whether it is in a loop that knows the pages of its accesses. */
@@ -255,6 +210,7 @@ class RegionEmitter {
         code.end();
       }
       if (item.kind === "block") this.#emitBlock(item.block);
+      else if (this.#heads.has(item.first)) this.#loopCheckedAtEnds(item.first, item.items);
       else {
         const start = starts[index] as number;
         const knowsPages = isCached || this.#forgetPages(item);
@@ -267,16 +223,37 @@ class RegionEmitter {
     });
   }
 
-  /** Whether nothing but instructions of the region is executed while control is in an item. */
-  #isPure(item: Item): boolean {
-    if (item.kind === "loop") return item.items.every((inner) => this.#isPure(inner));
-    const { isCall, instructions } = this.#blocks[item.block] as Block;
-    return !isCall && instructions.every(({ instruction }) => instruction.flow !== "system");
+  /** A loop that looks whether a turn can be done before the first one and at the end of each. */
+  #loopCheckedAtEnds(head: number, items: readonly Item[]): void {
+    const code = this.#code;
+    const start = startOf(this.#blocks[head] as Block);
+    this.#checkHead(head);
+    const out = code.beginBlock();
+    const again = code.beginLoop();
+    this.#targets.set(start, code.beginBlock());
+    this.#sequence(items);
+    code.br(out);
+    this.#targets.delete(start);
+    code.end();
+    this.#checkHead(head);
+    code.br(again);
+    code.end();
+    code.end();
+  }
+
+  /** Pays for the first block of such a loop, or leaves if the budget or an access of it is not what it should be. */
+  #checkHead(index: number): void {
+    const { instructions } = this.#blocks[index] as Block;
+    this.#checkBudget(index);
+    this.#enter(index);
+    this.#budget.pay(instructions.length);
+    this.#emitter.checkSegment(instructions, this.#heads.get(index) as Segment);
   }
 
   /** Before a loop: whether it can know the pages of its accesses. */
   #forgetPages(loop: Item): boolean {
-    if (!this.#isWhole || this.#functions.space.flat !== undefined || !this.#isPure(loop)) return false;
+    if (!this.#isWhole || this.#functions.space.flat !== undefined || !isPure(this.#blocks, loop))
+      return false;
     this.#cache.forget(this.#cache.follow(this.#blocks, this.#successors, blocksOf([loop])));
     return true;
   }
@@ -286,50 +263,74 @@ class RegionEmitter {
   }
 
   #emitBlock(index: number): void {
-    const { i32 } = this.#code;
-    const { remaining } = this.#vars;
     const block = this.#blocks[index] as Block;
     this.#enter(index);
     if (block.start === DISPATCH) {
       this.#dispatch(block);
       return;
     }
-    remaining.set(i32.sub(remaining.get(), block.instructions.length));
-    (this.#semantics as TranslatorSemantics).emitBlock(block.instructions);
+    if (this.#skipped.has(index)) this.#emitSkipped(block, index);
+    else {
+      const checked = this.#heads.get(index);
+      if (checked === undefined) this.#budget.pay(block.instructions.length);
+      this.#emitter.emit(block.instructions, this.#signExtended[index] as number, checked);
+    }
     if (!block.fallsThrough || block.isCall) return;
     this.#enterSecond(endOf(block));
     const next = this.#blocks[index + 1];
     if (next === undefined || startOf(next) !== endOf(block)) this.#goOn(endOf(block));
   }
 
+  /** A block that is executed in any case, and whose results hold only if it is not skipped. */
+  #emitSkipped({ instructions, written }: Block, index: number): void {
+    const code = this.#code;
+    this.#budget.payUnless(this.#skip, instructions.length);
+    const result = this.#vars.x[31 - Math.clz32(written)] as Var<"i64">;
+    code.scope(() => {
+      const old = code.let64(result.get());
+      this.#emitter.emit(instructions, this.#signExtended[index] as number);
+      result.set(code.select(old.get(), result.get(), this.#skip.get()));
+    });
+  }
+
   /** What is known of registers at the start of a block. */
   #enter(index: number): void {
     this.#block = index;
     this.#second.enterBlock(this.#blocks[index] as Block);
-    (this.#semantics as TranslatorSemantics).dirty = this.#registers.dirty[index] as number;
+    this.#exits.dirty = this.#registers.dirty[index] as number;
     this.#vars.float.enter(index);
-    (this.#semantics as TranslatorSemantics).pages = this.#cache.pagesOf(index);
+    this.#accesses.pages = this.#cache.pagesOf(index);
   }
 
-  /** Goes on where an indirect jump leads, in the region if that is known. */
+  /** Leaves to the interpreter where control was to be led. */
+  #leaveAtDispatch(): void {
+    this.#spill();
+    leaveAtEntry(this.#code, this.#vars, this.#functions);
+  }
+
+  /** Goes on where an indirect jump or an entry leads, in the region if that is known. */
   #dispatch({ targets }: Block): void {
     const code = this.#code;
     const { i32, i64 } = code;
-    if (targets.some((target) => this.#second.isNeeded(target))) {
-      this.#second.ensure(() => this.#gotoPc(this.#dispatchedPc));
-    }
+    const { pc } = this.#vars;
     const lowest = Math.min(...targets);
     const highest = Math.max(...targets);
+    const inSecond = targets.filter((target) => this.#second.isNeeded(target));
     code.block((elsewhere) => {
       const labels = new Array<Label>((highest - lowest) / 2 + 1).fill(elsewhere);
       for (const target of targets) labels[(target - lowest) / 2] = this.#targets.get(target) ?? elsewhere;
-      const offset = code.let64(i64.sub(this.#dispatchedPc.get(), this.#leaving.guest(lowest)));
+      const offset = code.let64(i64.sub(pc.get(), this.#leaving.guest(lowest)));
       code.brIf(elsewhere, i64.geU(offset.get(), 2 * labels.length), "unlikely");
+      if (inSecond.length > 0) {
+        // Not for the first page: leaving for one of the region's own entries would lead back here.
+        code.if(i64.geU(offset.get(), Math.min(...inSecond) - lowest), () =>
+          this.#second.ensure(() => code.br(elsewhere)),
+        );
+      }
       code.brTable(i32.shrU(i32.wrapI64(offset.get()), 1), labels, elsewhere);
     });
     this.#spill();
-    this.#leaving.countDispatch(this.#dispatchedPc);
-    this.#leaving.toPc(this.#dispatchedPc);
+    this.#leaving.jumpTo(pc);
   }
 
   /** Before control goes on at a place: makes sure of the second page if that is there. */
@@ -344,13 +345,12 @@ class RegionEmitter {
     const [target] = (this.#blocks[this.#block] as Block).targets;
     const label = target === DISPATCH ? this.#targets.get(DISPATCH) : undefined;
     if (label !== undefined) {
-      this.#dispatchedPc.set(pc.get());
+      this.#vars.pc.set(pc.get());
       this.#code.br(label);
       return;
     }
     this.#spill();
-    this.#leaving.countDispatch(pc);
-    this.#leaving.toPc(pc);
+    this.#leaving.jumpTo(pc);
   }
 
   #goto(target: number): void {
@@ -376,6 +376,10 @@ class RegionEmitter {
 
   #branchIf(condition: I32, target: number): void {
     const place = this.#here(target);
+    if (this.#skipped.has(this.#block + 1)) {
+      this.#skip.set(condition);
+      return;
+    }
     const label = this.#targets.get(place);
     const isPlain = !this.#second.isNeeded(place) || this.#second.isKnown;
     if (label !== undefined && isPlain) this.#code.brIf(label, condition);
@@ -383,57 +387,20 @@ class RegionEmitter {
   }
 
   #call(target: number): void {
-    const code = this.#code;
-    const { i32 } = code;
-    const { state, remaining } = this.#vars;
-    const [callee] = (this.#blocks[this.#block] as Block).targets;
+    const caller = this.#blocks[this.#block] as Block;
+    const [callee] = caller.targets;
     if (callee !== undefined) {
       this.#enterSecond(callee);
       this.#goOn(callee);
       return;
     }
     this.#spill();
-    this.#leaving.countCall(target, callSite(this.#blocks[this.#block] as Block, this.#pages));
-    code.if(i32.eqz(this.#callsLeft()), () => this.#leaving.chain(target), undefined, "unlikely");
-    const anywhere = (): I32 => {
-      const from = [state.get(), remaining.get(), this.#returnAddress(), this.#deeper()] as const;
-      return code.call(this.#functions.call, ...from, this.#leaving.guest(target));
-    };
-    if (!this.#second.isInPage(target)) {
-      this.#afterCall(anywhere());
-      return;
-    }
-    const index = this.#leaving.translationOf(target);
-    const here = (): I32 => {
-      const from = [state.get(), this.#leaving.deltaOf(target), remaining.get()] as const;
-      const args = [...from, this.#returnAddress(), this.#deeper()] as const;
-      return code.callIndirect(this.#functions.region, args, index.get());
-    };
-    this.#afterCall(code.choose("i32", i32.gtS(index.get(), 0), here, anywhere, "likely"));
-  }
-
-  /** Guest calls that may still be made as such. */
-  #callsLeft(): I32 {
-    return this.#code.i32.and(this.#vars.depth.get(), FROM_INTERPRETER - 1);
-  }
-
-  /** `depth` of what this region calls. */
-  #deeper(): I32 {
-    return this.#code.i32.sub(this.#callsLeft(), 1);
+    this.#afterCall(this.#calling.to(target, caller));
   }
 
   #callPc(pc: Var<"i64">): void {
-    const code = this.#code;
-    const { i32 } = code;
-    const { state, remaining } = this.#vars;
     this.#spill();
-    code.if(i32.eqz(this.#callsLeft()), () => this.#leaving.toPc(pc), undefined, "unlikely");
-    const args = [state.get(), remaining.get(), this.#returnAddress(), this.#deeper(), pc.get()] as const;
-    this.#afterCall(code.call(this.#functions.call, ...args));
-  }
-
-  #returnAddress(): I64 {
-    return this.#leaving.guest((this.#blocks[this.#block] as Block).end);
+    this.#afterCall(this.#calling.toPc(pc, this.#blocks[this.#block] as Block));
   }
 
   #afterCall(result: I32): void {
@@ -449,7 +416,7 @@ class RegionEmitter {
       return;
     }
     this.#load(next);
-    (this.#semantics as TranslatorSemantics).dirty = 0;
+    this.#exits.dirty = 0;
     this.#enterSecond(end);
     if (!this.#loopHeaders.has(next)) this.#checkBudget(next);
     if (next !== this.#block + 1) this.#goOn(end);

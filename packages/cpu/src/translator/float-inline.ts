@@ -1,4 +1,4 @@
-import { Access } from "@isomorph/mmu";
+import { Access, type HostAddress } from "@isomorph/mmu";
 import {
   type Code,
   type F64,
@@ -6,6 +6,7 @@ import {
   fusesMultiplyAdd,
   type I32,
   type I64,
+  type MemoryOps,
   type Value,
   type Var,
 } from "@isomorph/wasm";
@@ -24,8 +25,14 @@ import type { FloatRegisters } from "./float-registers.ts";
 
 /** What the inline forms need of the description's algebra. */
 export interface InlineSemantics extends Semantics {
+  /** The instructions that access RAM. */
+  readonly ram: MemoryOps;
   /** Where an access to the address on the stack goes: pushes a host address, and gives a constant to add. */
-  place(address: I64, size: AccessSize, access: number): { readonly host: I32; readonly offset: number };
+  place(
+    address: I64,
+    size: AccessSize,
+    access: number,
+  ): { readonly host: HostAddress; readonly offset: number };
 }
 
 /** Emits an instruction; false if it has to be done as described. */
@@ -63,7 +70,10 @@ class InlineForm {
   }
 
   /** Pushes the host address of the operand in memory, and gives a constant to add. */
-  place(size: AccessSize, access: number): { readonly host: I32; readonly offset: number } {
+  get ram(): MemoryOps {
+    return this.semantics.ram;
+  }
+  place(size: AccessSize, access: number): { readonly host: HostAddress; readonly offset: number } {
     return this.semantics.place(this.semantics.address(), size, access);
   }
 
@@ -414,19 +424,19 @@ const narrowed: Inline = (form) => {
 const loadDouble: Inline = (form) => {
   form.semantics.useFloat();
   const { host, offset } = form.place(8, Access.READ);
-  form.set("f64", form.code.f64.load(host, offset));
+  form.set("f64", form.ram.f64.load(host, offset));
   return true;
 };
 const storeDouble: Inline = (form) => {
   form.semantics.useFloat();
   const { host, offset } = form.place(8, Access.WRITE);
-  form.code.f64.store(host, form.get("f64", 2), offset);
+  form.ram.f64.store(host, form.get("f64", 2), offset);
   return true;
 };
 const loadSingle: Inline = (form) => {
   form.semantics.useFloat();
   const { host, offset } = form.place(4, Access.READ);
-  form.set("f32", form.code.f32.load(host, offset));
+  form.set("f32", form.ram.f32.load(host, offset));
   return true;
 };
 

@@ -6,28 +6,51 @@ export const RegionKind = {
   PATIENT: 2,
 } as const;
 
+/** What stands against translating something early: what was not worth it in a run has to be worth it twice again. */
+export const MOST_DOUBT = 2;
+
+/** A region that is known. */
+export interface KnownRegion {
+  /** A number of `contentsOf` for its page. */
+  readonly contents: number;
+  /** Where it begins in that. */
+  readonly offset: number;
+  /** Bits of {@link RegionKind}. */
+  readonly kinds: number;
+  /** 0 to {@link MOST_DOUBT}; translated early where it is 0. */
+  readonly doubt: number;
+}
+
 /**
  * The format, little-endian. A head: 8 bytes of magic, then 32 bits each for the version, the number of pages and that of
  * all entries. For each page 64 bits for its contents, of which 53 are used, and 16 for the number of its entries, 1 to
  * 2048; then its entries, 16 bits each: bits 1 to 11 of the offset in their place, {@link RegionKind.WHOLE} in bit 0,
- * {@link RegionKind.PATIENT} in bit 12. Pages ascend by contents, entries by offset, without repetition.
+ * {@link RegionKind.PATIENT} in bit 12, the doubt in bits 13 and 14. Pages ascend by contents, entries by offset, without
+ * repetition.
  */
 const MAGIC = "isoxlate";
-const VERSION = 1;
+const VERSION = 2;
 const HEAD_SIZE = MAGIC.length + 12;
 const PAGE_HEAD_SIZE = 10;
 const ENTRY_SIZE = 2;
 const PATIENT_BIT = 0x1000;
+const DOUBT_SHIFT = 13;
 const OFFSET_BITS = 0xffe;
 const PAGE_PARCELS = 2048;
 const MOST_PAGES = 1 << 15;
 const MOST_ENTRIES = 1 << 16;
 
+/** What is known of a region, in a number. */
+const pack = (kinds: number, doubt: number): number => kinds | (doubt << 2);
+const kindsIn = (packed: number): number => packed & 3;
+const doubtIn = (packed: number): number => packed >>> 2;
+
 /**
  * Code that was worth translating: for pages by what is in them ({@link contentsOf}), the offsets at which regions began,
- * and of which kind they were. Bounded: what is added first stays.
+ * of which kind they were, and whether they are doubted. Bounded: what is added first stays.
  */
 export class KnownCode {
+  /** For contents, by offset what {@link pack} gives. */
   readonly #pages = new Map<number, Map<number, number>>();
   #entries = 0;
 
@@ -89,22 +112,39 @@ export class KnownCode {
     for (let index = 0; index < count; index++) {
       const word = view.getUint16(start + index * ENTRY_SIZE, true);
       const offset = word & OFFSET_BITS;
-      if ((word & ~(OFFSET_BITS | RegionKind.WHOLE | PATIENT_BIT)) !== 0 || offset <= before) {
+      const doubt = word >>> DOUBT_SHIFT;
+      if (doubt > MOST_DOUBT || offset <= before) {
         throw malformed(`have ${word} as entry ${index} of page ${page}`);
       }
       const patient = (word & PATIENT_BIT) === 0 ? 0 : RegionKind.PATIENT;
-      this.add(contents, offset, (word & RegionKind.WHOLE) | patient);
+      this.add({ contents, offset, kinds: (word & RegionKind.WHOLE) | patient, doubt });
       before = offset;
     }
   }
 
-  /** Regions that began in pages with these contents: offsets, and their kinds. */
-  entriesOf(contents: number): ReadonlyMap<number, number> | undefined {
-    return this.#pages.get(contents);
+  /** Whether regions began in pages with these contents, or one at an offset in them. */
+  has(contents: number, offset?: number): boolean {
+    const page = this.#pages.get(contents);
+    return page !== undefined && (offset === undefined || page.has(offset));
   }
 
-  /** @returns whether that was not known. */
-  add(contents: number, offset: number, kinds: number): boolean {
+  /** Bits of {@link RegionKind} for the region at an offset; 0 where none is known. */
+  kindsOf(contents: number, offset: number): number {
+    return kindsIn(this.#pages.get(contents)?.get(offset) ?? 0);
+  }
+
+  /** Regions that began in pages with these contents; of all pages if none are given. */
+  *regions(contents?: number): Generator<KnownRegion> {
+    const pages = contents === undefined ? this.#pages.keys() : [contents];
+    for (const page of pages) {
+      for (const [offset, packed] of this.#pages.get(page) ?? []) {
+        yield { contents: page, offset, kinds: kindsIn(packed), doubt: doubtIn(packed) };
+      }
+    }
+  }
+
+  /** Adds a region; of one that is known, kinds, and what the doubt is now. @returns whether anything of that is new. */
+  add({ contents, offset, kinds, doubt }: KnownRegion): boolean {
     let entries = this.#pages.get(contents);
     const before = entries?.get(offset);
     if (before === undefined) {
@@ -115,17 +155,10 @@ export class KnownCode {
         this.#pages.set(contents, entries);
       }
       this.#entries++;
-    } else if ((before | kinds) === before) {
-      return false;
     }
-    entries?.set(offset, (before ?? 0) | kinds);
-    return true;
-  }
-
-  addAll(other: KnownCode): void {
-    for (const [contents, entries] of other.#pages) {
-      for (const [offset, kinds] of entries) this.add(contents, offset, kinds);
-    }
+    const packed = pack(kindsIn(before ?? 0) | kinds, doubt);
+    entries?.set(offset, packed);
+    return packed !== before;
   }
 
   toBytes(): Uint8Array<ArrayBuffer> {
@@ -143,9 +176,11 @@ export class KnownCode {
       view.setUint32(at + 4, Math.floor(contents / 2 ** 32), true);
       view.setUint16(at + 8, entries.size, true);
       at += PAGE_HEAD_SIZE;
-      for (const [offset, kinds] of [...entries].sort(([a], [b]) => a - b)) {
+      for (const [offset, packed] of [...entries].sort(([a], [b]) => a - b)) {
+        const kinds = kindsIn(packed);
         const patient = kinds & RegionKind.PATIENT ? PATIENT_BIT : 0;
-        view.setUint16(at, offset | (kinds & RegionKind.WHOLE) | patient, true);
+        const doubt = doubtIn(packed) << DOUBT_SHIFT;
+        view.setUint16(at, offset | (kinds & RegionKind.WHOLE) | patient | doubt, true);
         at += ENTRY_SIZE;
       }
     }

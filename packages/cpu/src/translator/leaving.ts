@@ -19,14 +19,12 @@ export class Leaving {
   /** Host address of the region's entry. */
   readonly #entry: number;
 
-  /** @param entry - Address of the region's entry. */
   constructor(
     code: Code,
     vars: RegionVars,
     functions: RegionFunctions,
     second: SecondPage,
-    { pages, seams }: Region,
-    entry: number,
+    { pages, seams, entries }: Region,
   ) {
     this.#code = code;
     this.#vars = vars;
@@ -34,21 +32,12 @@ export class Leaving {
     this.#second = second;
     this.#pages = pages;
     this.#seams = seams;
-    this.#entry = hostOf(pages, entry);
+    [this.#entry] = entries;
   }
 
   /** Pushes the guest address of an address of the region. */
   guest(address: number): I64 {
     return guestAddress(this.#code, this.#vars, this.#functions.space, address);
-  }
-
-  /** Guest minus host address in the page of an address. */
-  deltaOf(target: number): I64 {
-    const { flat } = this.#functions.space;
-    if (flat !== undefined) return this.#code.i64.const(flat.base - flat.ramOffset);
-    const shift = target - hostOf(this.#pages, target);
-    const { delta } = this.#vars;
-    return shift === 0 ? delta.get() : this.#code.i64.add(delta.get(), shift);
   }
 
   /** The table index of the translation at an address; 0 or less where there is none. */
@@ -66,25 +55,25 @@ export class Leaving {
 
   /** The same where nothing is to be counted. */
   chain(target: number): void {
-    const code = this.#code;
-    const { state, remaining, returnTo, depth } = this.#vars;
     if (this.#second.isInPage(target) && this.#functions.tailCalls) {
-      const index = this.translationOf(target);
-      code.if(
-        code.i32.gtS(index.get(), 0),
-        () => {
-          const from = [state.get(), this.deltaOf(target), remaining.get()] as const;
-          code.returnCallIndirect(
-            this.#functions.region,
-            [...from, returnTo.get(), depth.get()],
-            index.get(),
-          );
-        },
-        undefined,
-        "likely",
-      );
+      this.#continueIn(this.translationOf(target), () => this.guest(target));
     }
     this.#chainTo(() => this.guest(target));
+  }
+
+  /** Goes on in the translation with an index at a guest address, if there is one. */
+  #continueIn(index: Var<"i32">, pc: () => I64): void {
+    const code = this.#code;
+    const { state, remaining, returnTo, depth } = this.#vars;
+    code.if(
+      code.i32.gtS(index.get(), 0),
+      () => {
+        const args = [state.get(), pc(), remaining.get(), returnTo.get(), depth.get()] as const;
+        code.returnCallIndirect(this.#functions.region, args, index.get());
+      },
+      undefined,
+      "likely",
+    );
   }
 
   /** Goes on at an address whose page is not known, by the guest's address. */
@@ -117,19 +106,24 @@ export class Leaving {
     );
   }
 
-  /** An indirect jump into the page may be one to what the region might have in it. */
-  countDispatch(pc: Var<"i64">): void {
+  /** Goes on where an indirect jump leads: in the page it may be one to what the region might have in it. */
+  jumpTo(pc: Var<"i64">): void {
     const code = this.#code;
     const { i32, i64 } = code;
-    const { codeMap } = this.#functions;
+    const { codeMap, tailCalls } = this.#functions;
     const page = this.#pages.first;
     const offset = code.let64(i64.sub(pc.get(), this.guest(page)));
     code.if(i64.ltU(offset.get(), PAGE_SIZE), () => {
+      // The low bits are enough.
       const host = code.let32(i32.add(i32.wrapI64(offset.get()), page));
       const way = code.let32(wayOf(code, host));
       const due = (): void => this.#askForWhole(() => pc.get());
       countWay(code, () => way.get(), codeMap.ways, codeMap.limits.dispatch, due);
+      if (!tailCalls) return;
+      const at = this.#functions.entryAddress(page) as number;
+      this.#continueIn(code.let32(i32.load16S(i32.wrapI64(offset.get()), at)), () => pc.get());
     });
+    this.toPc(pc);
   }
 
   /**
@@ -151,6 +145,6 @@ export class Leaving {
     const code = this.#code;
     const { state, remaining, returnTo, depth } = this.#vars;
     const from = [state.get(), remaining.get(), returnTo.get(), depth.get()] as const;
-    this.#functions.ask(code, [...from, pc(), code.i32.const(this.#entry)]);
+    this.#functions.ask(code, [...from, pc(), this.#functions.space.host.ops(code).const(this.#entry)]);
   }
 }

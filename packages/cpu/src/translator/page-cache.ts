@@ -1,4 +1,5 @@
-import type { Code, I32, Var } from "@isomorph/wasm";
+import type { HostAddress, HostAddresses } from "@isomorph/mmu";
+import type { Code, I32, Int, Var } from "@isomorph/wasm";
 import type { Extent, Located } from "../core/address-space.ts";
 import { Opcode } from "../isa/instruction.ts";
 import type { DecodedInstruction } from "./code-reader.ts";
@@ -9,7 +10,7 @@ export interface CachedPage {
   /** Guest address of the page, or {@link NO_PAGE}. */
   readonly tag: Var<"i64">;
   /** Host minus guest address; of the access under way, if the page is not to be known. */
-  readonly addend: Var<"i32">;
+  readonly addend: Var<Int>;
 }
 
 /** How an access uses a page. */
@@ -37,6 +38,7 @@ const MAX_PAGES = 12;
  */
 export class PageCache {
   readonly #code: Code;
+  readonly #addresses: HostAddresses;
   /** Variables that loops use one after the other. */
   readonly #reads: (CachedPage | undefined)[] = [];
   readonly #writes: (CachedPage | undefined)[] = [];
@@ -46,8 +48,9 @@ export class PageCache {
   /** Instructions that the loop must have got to, as `remaining` counts them, for the next page to be kept. */
   readonly #due: Var<"i32">;
 
-  constructor(code: Code, remaining: Var<"i32">) {
+  constructor(code: Code, addresses: HostAddresses, remaining: Var<"i32">) {
     this.#code = code;
+    this.#addresses = addresses;
     this.#remaining = remaining;
     this.#due = code.var("i32");
   }
@@ -59,32 +62,36 @@ export class PageCache {
     loop: readonly number[],
   ): readonly CachedPage[] {
     const members = new Set(loop);
-    const loaded = new Map<number, number>();
+    const origins = new Map<number, Origins>();
     for (let changed = true; changed; ) {
       changed = false;
       for (const index of loop) {
         const { instructions } = blocks[index] as Block;
-        const end = instructions.reduce(loadedAfter, loaded.get(index) ?? 0);
+        const end = instructions.reduce(originsAfter, origins.get(index) ?? KNOWN);
         for (const next of successors[index] as readonly number[]) {
-          const before = loaded.get(next) ?? 0;
-          if (!members.has(next) || (before | end) === before) continue;
-          loaded.set(next, before | end);
+          const before = origins.get(next) ?? KNOWN;
+          const pointers = before.pointers | end.pointers;
+          const numbers = before.numbers | end.numbers;
+          if (!members.has(next)) continue;
+          if (pointers === before.pointers && numbers === before.numbers) continue;
+          origins.set(next, { pointers, numbers });
           changed = true;
         }
       }
     }
     const used = new Set<CachedPage>();
     for (const index of loop) {
-      let at = loaded.get(index) ?? 0;
+      let at = origins.get(index) ?? KNOWN;
       const pages = new Map<DecodedInstruction, CachedAccess>();
       this.#pages.set(index, pages);
       for (const decoded of (blocks[index] as Block).instructions) {
-        const page = this.#pageFor(decoded);
+        const isNumber = ((at.numbers >>> baseOf(decoded)) & 1) !== 0;
+        const page = isNumber ? undefined : this.#pageFor(decoded);
         if (page !== undefined && (used.has(page) || used.size < MAX_PAGES)) {
           used.add(page);
-          pages.set(decoded, { page, isLoaded: ((at >>> baseOf(decoded)) & 1) !== 0 });
+          pages.set(decoded, { page, isLoaded: ((at.pointers >>> baseOf(decoded)) & 1) !== 0 });
         }
-        at = loadedAfter(at, decoded);
+        at = originsAfter(at, decoded);
       }
     }
     return [...used];
@@ -94,7 +101,7 @@ export class PageCache {
     const pages = isStore(decoded) ? this.#writes : isLoad(decoded) ? this.#reads : undefined;
     if (pages === undefined) return undefined;
     const base = baseOf(decoded);
-    pages[base] ??= { tag: this.#code.var("i64"), addend: this.#code.var("i32") };
+    pages[base] ??= { tag: this.#code.var("i64"), addend: this.#code.var(this.#addresses.type) };
     return pages[base];
   }
 
@@ -122,8 +129,9 @@ export class PageCache {
     { size, reach = 0 }: Extent,
     locate: () => Located,
     leave: (condition: I32) => void,
-  ): I32 {
+  ): HostAddress {
     const code = this.#code;
+    const addresses = this.#addresses;
     const { i32, i64 } = code;
     const { tag, addend } = access.page;
     code.if(
@@ -137,15 +145,16 @@ export class PageCache {
       "unlikely",
     );
     if (reach > 0) leave(i32.gtU(i32.and(i32.wrapI64(va.get()), 4095), 4095 - reach));
-    return i32.add(i32.wrapI64(va.get()), addend.get());
+    return addresses.ops(code).add(addresses.from64(code, va.get()), addend.get());
   }
 
   /** Takes over where an access that missed goes. */
-  #keep({ page, isLoaded }: CachedAccess, va: Var<"i64">, host: I32): void {
+  #keep({ page, isLoaded }: CachedAccess, va: Var<"i64">, host: HostAddress): void {
     const code = this.#code;
     const { i32, i64 } = code;
-    const at = code.let32(host);
-    page.addend.set(i32.sub(at.get(), i32.wrapI64(va.get())));
+    const addresses = this.#addresses;
+    const at = addresses.let(code, host);
+    page.addend.set(addresses.ops(code).sub(at.get(), addresses.from64(code, va.get())));
     if (!isLoaded) {
       page.tag.set(i64.and(va.get(), -4096));
       return;
@@ -168,9 +177,33 @@ function isStore({ word }: DecodedInstruction): boolean {
   return (word & 0x7f) === Opcode.STORE || (word & 0x7f) === Opcode.STORE_FP;
 }
 
-/** Follows registers whose value was loaded from memory, or computed from what was. */
-function loadedAfter(loaded: number, decoded: DecodedInstruction): number {
-  const { read, written } = decoded;
-  if (written === 0) return loaded;
-  return isLoad(decoded) || (read & loaded) !== 0 ? loaded | written : loaded & ~written;
+/** Registers, as bit sets, whose value comes from memory; one can be in both, by different ways. */
+interface Origins {
+  /** What may be an address: 64 bits as they were loaded, or moved on. */
+  readonly pointers: number;
+  /** Anything else: what is computed from it leads to a table's entries, in no order. */
+  readonly numbers: number;
+}
+
+const KNOWN: Origins = { pointers: 0, numbers: 0 };
+const MOVES: ReadonlySet<string> = new Set(["addi", "add", "sub"]);
+
+function originsAfter(before: Origins, decoded: DecodedInstruction): Origins {
+  const { read, written, instruction } = decoded;
+  const { pointers, numbers } = before;
+  if (written === 0) return before;
+  let isPointer = false;
+  let isNumber = false;
+  if (isLoad(decoded)) {
+    isPointer = instruction.name === "ld";
+    isNumber = !isPointer;
+  } else {
+    const isMove = MOVES.has(instruction.name);
+    isPointer = isMove && (read & pointers) !== 0;
+    isNumber = (read & numbers) !== 0 || (!isMove && (read & pointers) !== 0);
+  }
+  return {
+    pointers: isPointer ? pointers | written : pointers & ~written,
+    numbers: isNumber ? numbers | written : numbers & ~written,
+  };
 }

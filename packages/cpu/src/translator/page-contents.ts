@@ -6,7 +6,7 @@ const HIGH_BITS = 21;
  * A number of 53 bits for what is in a page of 4096 bytes, the words being read in the host's order. Whoever makes two
  * pages have the same one gains that code is translated early which then is not worth it.
  *
- * @param words - The machine's memory.
+ * @param words - The memory that has RAM.
  * @param page - Number of the page in it.
  */
 export function contentsOf(words: Uint32Array, page: number): number {

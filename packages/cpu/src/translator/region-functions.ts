@@ -1,4 +1,4 @@
-import type { Code, FunctionRef, I32, I64, Values, Var } from "@isomorph/wasm";
+import type { Code, FunctionRef, I32, I64, Int, Values, Var } from "@isomorph/wasm";
 import type { AddressSpace } from "../core/address-space.ts";
 import type { AtomicMemory } from "../core/atomic-memory.ts";
 import type { HartBlock } from "../core/soft-tlb.ts";
@@ -13,6 +13,9 @@ export interface RegionVars {
   /** Host address of the region's first page. */
   readonly page: number;
   readonly state: HartBlock;
+  /** Guest address of where it was entered, then of where its indirect jumps lead. */
+  readonly pc: Var<"i64">;
+  /** Guest virtual minus host address, of its first page. */
   readonly delta: Var<"i64">;
   readonly remaining: Var<"i32">;
   readonly returnTo: Var<"i64">;
@@ -38,12 +41,12 @@ export interface RegionFunctions {
   readonly space: AddressSpace;
   readonly atomics: AtomicMemory;
   /** The `host` function of the MMU. */
-  readonly host: FunctionRef<readonly ["i32", "i64", "i32", "i32"], "i32">;
+  readonly host: FunctionRef<readonly ["i32", "i64", "i32", "i32"], Int>;
   readonly float: (name: FloatName) => FunctionRef;
   readonly csr: CsrAccessFunctions;
   /** The type of a region's function. */
   readonly region: RegionSignature;
-  /** Host address of the code map's entry for a host address, if the page has a table: one being translated does. */
+  /** The place of the code map's entry for a host address, if the page has a table: one being translated does. */
   readonly entryAddress: (host: number) => number | undefined;
   readonly codeMap: CodeMap;
   readonly call: Chain;

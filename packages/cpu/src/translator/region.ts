@@ -22,10 +22,13 @@ export interface Block {
   readonly written: number;
 }
 
-/** What is translated as one function: blocks of a page and the one that follows it, the entry first. */
+/** What is translated as one function: blocks of a page and the one that follows it. */
 export interface Region {
   /** The second page is there only if there are blocks in it. */
   readonly pages: Pages;
+  /** Where it may be entered, in the first page: the address that it was made for, then others. Several need a dispatch. */
+  readonly entries: readonly [number, ...number[]];
+  /** The first is the entry, or the dispatch that leads to all of them. */
   readonly blocks: readonly Block[];
   /** Integer registers read or written, as a bit set. */
   readonly used: number;
@@ -38,7 +41,7 @@ export interface Region {
 }
 
 /** Addresses are below; the number of the copy is above. */
-const COPY = 2 ** 32;
+const COPY = 2 ** 40;
 
 /** The place of a copy's code at an address: one number for both. */
 export function placeOf(copy: number, address: number): number {
@@ -60,5 +63,5 @@ export function endOf({ copy, end }: Block): number {
   return placeOf(copy, end);
 }
 
-/** The place of the block to which all indirect jumps of a region lead. No code is there. */
+/** The place of the block to which all indirect jumps of a region lead, and its entries if it has several. No code is there. */
 export const DISPATCH = 1;

@@ -93,11 +93,12 @@ export class SecondPage {
     const code = this.#code;
     const { i32 } = code;
     const { state } = this.#vars;
+    const { host } = this.#functions.space;
     const address = this.#pages.first + PAGE_SIZE;
     const next = code.let64(guestAddress(code, this.#vars, this.#functions.space, address));
-    const entry = fetchTlbEntry(code, state, next);
-    const isHit = code.let32(fetchTlbHit(code, entry, next, state));
-    const isSecond = i32.eq(fetchTlbHost(code, entry, next), (this.#pages.second as number) | 0);
+    const entry = fetchTlbEntry(code, state, next, host);
+    const isHit = code.let32(fetchTlbHit(code, entry, next, state, host));
+    const isSecond = host.ops(code).eq(fetchTlbHost(code, entry, next, host), this.#pages.second as number);
     return i32.eqz(i32.and(isSecond, isHit.get()));
   }
 }

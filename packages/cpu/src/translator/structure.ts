@@ -29,6 +29,11 @@ export function structure(blocks: readonly Block[]): Structure {
   return { blocks: order.map((index) => blocks[index] as Block), items };
 }
 
+/** Whether control can go all ways from block to block without leaving the region: each loop has one block where it begins. */
+export function isReducible(blocks: readonly Block[]): boolean {
+  return new Flow(blocks).isReducible();
+}
+
 /** Dominators and natural loops of a region's blocks, of which the first is the entry. */
 class Flow {
   readonly #successors: (readonly number[])[];
@@ -128,6 +133,15 @@ class Flow {
   #dominates(a: number, b: number): boolean {
     const at = this.#first[b] as number;
     return at >= (this.#first[a] as number) && at <= (this.#last[a] as number);
+  }
+
+  /** Whether all edges that go back in the order lead to a block that dominates their source. */
+  isReducible(): boolean {
+    return this.#order.every((block, place) =>
+      (this.#successors[block] as readonly number[]).every(
+        (next) => (this.#place[next] as number) > place || this.#dominates(next, block),
+      ),
+    );
   }
 
   #findLoops(): Loop[] {

@@ -1,27 +1,20 @@
-import type { HartBlocks, MachineMemory } from "@isomorph/mmu";
-import {
-  Code,
-  type FunctionRef,
-  ModuleBuilder,
-  supportsTailCalls,
-  type Values,
-  type ValueType,
-} from "@isomorph/wasm";
+import { type HartBlocks, type MachineMemory, pageNumber } from "@isomorph/mmu";
+import { Code, ModuleBuilder } from "@isomorph/wasm";
 import { type AddressSpace, translatedSpace } from "../core/address-space.ts";
-import { plainMemory, sharedMemory } from "../core/atomic-memory.ts";
-import { type CoreExports, coreFloatSignatures, memoryLimits } from "../core/core-module.ts";
-import type { FloatName } from "../isa/semantics.ts";
-import { ASK_PARAMS, BAIL_PARAMS, CHAIN_PARAMS, REGION_PARAMS } from "./chain.ts";
+import type { CoreExports } from "../core/core-module.ts";
+import { REGION_PARAMS } from "./chain.ts";
 import { type CodeMap, CodeMapView } from "./code-map.ts";
 import { type CodePages, flatCodePages, localCodePages } from "./code-pages.ts";
-import { type CodeReader, codeReader } from "./code-reader.ts";
+import { type CodeReader, codeReader, PAGE_SIZE } from "./code-reader.ts";
 import { DataPages } from "./data-pages.ts";
 import { discoverRegion } from "./discover-region.ts";
 import { EarlyTranslation, type EarlyTranslationOptions } from "./early-translation.ts";
 import { emitRegion } from "./emit-region.ts";
+import { importCore } from "./import-core.ts";
 import { RegionKind } from "./known-code.ts";
 import type { Region } from "./region.ts";
-import type { CsrAccessFunctions, RegionFunctions } from "./region-functions.ts";
+import type { RegionFunctions } from "./region-functions.ts";
+import { rangesOf, shapeOf, type Translation } from "./translation.ts";
 
 export interface TranslatorOptions {
   readonly memory: MachineMemory;
@@ -39,19 +32,6 @@ export interface TranslatorOptions {
   readonly early?: EarlyTranslationOptions | undefined;
 }
 
-/** A region in the table. */
-interface Translation {
-  readonly index: number;
-  readonly entry: number;
-  /** Host addresses of the code it was made from, for each of its pages. */
-  readonly ranges: readonly { readonly start: number; readonly end: number }[];
-  readonly secondPage: number | undefined;
-  readonly instructions: number;
-  /** The bytes of {@link ranges}, where stores to code are not noticed. */
-  readonly source: readonly Uint8Array[];
-}
-
-const PAGE_SIZE = 4096;
 /** Hot blocks that are compiled together at once: a module costs as much as some ten functions in it. */
 const BATCH = 24;
 /** Calls of {@link Translator.flush} that fewer blocks wait for company. */
@@ -63,6 +43,12 @@ const MAX_TIMES_WHOLE = 4;
 /** Guest instructions in them, as regions may overlap: what bounds the memory that their code takes of the host. */
 const MAX_INSTRUCTIONS = 1 << 20;
 
+/** What all modules of regions begin with. */
+interface Imported {
+  readonly module: ModuleBuilder;
+  readonly functions: RegionFunctions;
+}
+
 /** Makes, installs and drops the translations of guest code. */
 export class Translator {
   readonly #options: TranslatorOptions;
@@ -71,9 +57,14 @@ export class Translator {
   readonly #codePages: CodePages;
   readonly #space: AddressSpace;
   readonly #code = new Code();
+  /** What modules begin with, without and with floating point. */
+  readonly #imported: Imported[] = [];
   /** Translations by page number of the host address. */
   readonly #pages = new Map<number, Set<Translation>>();
+  readonly #translations = new Set<Translation>();
   readonly #byEntry = new Map<number, Translation>();
+  /** Those that dispatch, by page number of the host address: a page has one. */
+  readonly #dispatching = new Map<number, Translation>();
   readonly #dataPages = new DataPages();
   /** Entries of regions that are to have in them what others have too, and how often that was asked for. */
   readonly #whole = new Map<number, number>();
@@ -81,8 +72,9 @@ export class Translator {
   readonly #patient = new Set<number>();
   readonly #early: EarlyTranslation | undefined;
   readonly #free: number[] = [];
-  /** Entries of the regions that are being translated. */
+  /** Entries of the regions that are being translated, and the pages of those that dispatch. */
   readonly #batch = new Set<number>();
+  readonly #dispatchingBatch = new Set<number>();
   /** What was asked for: second pages by entry. */
   readonly #pending = new Map<number, number | undefined>();
   /** Calls of {@link flush} since the oldest of {@link #pending} was asked for. */
@@ -102,14 +94,13 @@ export class Translator {
 
   constructor(options: TranslatorOptions) {
     this.#options = options;
-    const { codePages, space = translatedSpace } = options;
+    const { codePages, memory, space = translatedSpace(memory.host) } = options;
     this.#space = space;
-    const { buffer } = options.memory.memory;
-    this.#map = new CodeMapView(options.codeMap, options.harts, buffer, (host) => this.see(host));
+    this.#map = new CodeMapView(options.codeMap, options.harts, memory, (host) => this.see(host));
     const { early } = options;
-    this.#early = early && new EarlyTranslation(early, this.#map, buffer);
+    this.#early = early && new EarlyTranslation(early, this.#map, memory);
     const reader = codeReader(
-      new DataView(buffer),
+      memory,
       options.expansionTable,
       (host) => this.#map.isTranslated(host) || this.#batch.has(host),
     );
@@ -122,7 +113,7 @@ export class Translator {
         : {
             ...reader,
             parcel: (host) => {
-              codePages.read(host >>> 12);
+              codePages.read(pageNumber(host));
               return reader.parcel(host);
             },
           };
@@ -145,18 +136,18 @@ export class Translator {
       this.#startOver();
       return;
     }
-    // Not by bits: host addresses go up to 2^32.
+    // Not by bits: host addresses go beyond 2^32.
     const host = request - (request & 1);
     if (request !== host) {
       const isSeams = this.#map.takeSeams(host);
-      const times = (this.#whole.get(host) ?? 0) + (isSeams ? 1 : 0);
+      // What there is goes on, and asks again, until it is replaced.
+      const isNew = isSeams && !(this.#pending.has(host) && this.#whole.has(host));
+      const times = (this.#whole.get(host) ?? 0) + (isNew ? 1 : 0);
       if (isSeams ? times > MAX_TIMES_WHOLE : this.#patient.has(host)) return;
       const translation = this.#byEntry.get(host);
-      if (translation === undefined) return;
-      const isPatient = !isSeams || this.#patient.has(host);
-      this.#remove(translation);
-      if (times > 0) this.#whole.set(host, times);
-      if (isPatient) this.#patient.add(host);
+      if (translation?.entries[0] !== host) return;
+      if (isSeams) this.#whole.set(host, times);
+      else this.#patient.add(host);
       this.#ask(host, translation.secondPage);
       return;
     }
@@ -195,42 +186,107 @@ export class Translator {
     this.#waited = 0;
     const pending = [...this.#pending];
     this.#pending.clear();
-    if (this.#byEntry.size + pending.length > MAX_REGIONS || this.#instructions > MAX_INSTRUCTIONS) {
+    if (this.#translations.size + pending.length > MAX_REGIONS || this.#instructions > MAX_INSTRUCTIONS) {
       this.#dropAll();
     }
-    const regions: { entry: number; region: Region }[] = [];
-    for (const [entry, next] of pending) {
-      if (this.#byEntry.has(entry)) continue;
-      if (this.#isData(entry >>> 12)) {
-        // It counts anew.
-        this.#map.set(entry, 0);
-        continue;
+    const regions = new Map<number, Region>();
+    try {
+      for (const [entry, next] of pending) {
+        const region = this.#discover(entry, next);
+        if (region === undefined) continue;
+        for (const address of region.entries) {
+          if (regions.delete(address)) this.#forgetKinds(address);
+          this.#batch.add(address);
+        }
+        regions.set(entry, region);
       }
-      const following = this.#space.flat === undefined ? next : this.#followingPage(entry);
-      const second = following === undefined || this.#isData(following >>> 12) ? undefined : following;
-      const kinds = this.#early?.kindsOf(entry) ?? 0;
-      if (kinds & RegionKind.WHOLE) this.#whole.set(entry, 1);
-      if (kinds & RegionKind.PATIENT) this.#patient.add(entry);
-      const region = discoverRegion(this.#reader, entry, {
-        secondPage: second,
-        isWhole: this.#whole.has(entry),
-        map: this.#map,
-      });
-      const { second: last } = region?.pages ?? {};
-      if (
-        region === undefined ||
-        !this.#map.ensureTable(entry) ||
-        (last !== undefined && !this.#map.ensureTable(last))
-      ) {
-        this.#whole.delete(entry);
-        this.#patient.delete(entry);
-        continue;
-      }
-      regions.push({ entry, region });
-      this.#batch.add(entry);
+      if (regions.size > 0) this.#install([...regions.values()]);
+    } finally {
+      this.#batch.clear();
+      this.#dispatchingBatch.clear();
     }
-    if (regions.length > 0) this.#install(regions);
-    this.#batch.clear();
+  }
+
+  /** The region to be translated for an entry, in the place of what there is; undefined if it is not to be. */
+  #discover(entry: number, next: number | undefined): Region | undefined {
+    const page = pageNumber(entry);
+    const old = this.#byEntry.get(entry);
+    if (this.#batch.has(entry) || (old !== undefined && old.entries[0] !== entry)) return undefined;
+    if (this.#isData(page)) {
+      if (old !== undefined) return undefined;
+      // It counts anew.
+      this.#map.set(entry, 0);
+      this.#forgetKinds(entry);
+      return undefined;
+    }
+    const following = this.#space.flat === undefined ? next : this.#followingPage(entry);
+    const secondPage = following === undefined || this.#isData(pageNumber(following)) ? undefined : following;
+    const kinds = this.#early?.kindsOf(entry) ?? 0;
+    if (kinds & RegionKind.WHOLE) this.#whole.set(entry, this.#whole.get(entry) ?? 1);
+    if (kinds & RegionKind.PATIENT) this.#patient.add(entry);
+    const region = this.#discoverOnce(entry, secondPage);
+    const { second: last } = region?.pages ?? {};
+    if (
+      region === undefined ||
+      !this.#map.ensureTable(entry) ||
+      (last !== undefined && !this.#map.ensureTable(last))
+    ) {
+      this.#forgetKinds(entry);
+      return undefined;
+    }
+    const isDispatching = region.entries.length > 1;
+    if (isDispatching && this.#dispatchingBatch.has(page)) {
+      this.#pending.set(entry, next);
+      return undefined;
+    }
+    if (old?.shape === shapeOf(region, this.#patient.has(entry))) return undefined;
+    if (isDispatching) this.#dispatchingBatch.add(page);
+    this.#makeRoom(region);
+    return region;
+  }
+
+  /** A page has one region that dispatches: what is asked for anew has in it what that has. */
+  #discoverOnce(entry: number, secondPage: number | undefined): Region | undefined {
+    const isWhole = this.#whole.has(entry);
+    const other = this.#dispatching.get(pageNumber(entry));
+    const options = { secondPage: secondPage ?? other?.secondPage, isWhole, map: this.#map };
+    const region = discoverRegion(this.#reader, entry, { ...options, dispatched: other?.entries ?? [] });
+    if (
+      other === undefined ||
+      other.entries[0] === entry ||
+      region === undefined ||
+      region.entries.length === 1
+    ) {
+      return region;
+    }
+    const times = (this.#whole.get(other.entries[0]) ?? 0) + 1;
+    if (times > MAX_TIMES_WHOLE) {
+      return discoverRegion(this.#reader, entry, { ...options, dispatched: undefined });
+    }
+    this.#whole.set(entry, Math.max(times, this.#whole.get(entry) ?? 0));
+    return region;
+  }
+
+  /** Forgets how the region of an entry was to be translated. */
+  #forgetKinds(entry: number): void {
+    this.#whole.delete(entry);
+    this.#patient.delete(entry);
+  }
+
+  /** Drops what a region takes the place of. */
+  #makeRoom({ entries }: Region): void {
+    const [entry] = entries;
+    const times = this.#whole.get(entry);
+    let isPatient = this.#patient.has(entry);
+    const others = entries.map((address) => this.#byEntry.get(address));
+    if (entries.length > 1) others.push(this.#dispatching.get(pageNumber(entry)));
+    for (const old of new Set(others)) {
+      if (old === undefined) continue;
+      isPatient ||= old.entries.length > 1 && this.#patient.has(old.entries[0]);
+      this.#remove(old);
+    }
+    if (times !== undefined) this.#whole.set(entry, times);
+    if (isPatient) this.#patient.add(entry);
   }
 
   /** Host address of the page after that of a host address, in a flat address space. */
@@ -248,24 +304,17 @@ export class Translator {
     return this.#dataPages.refuses(page) || this.#codePages.isData(page);
   }
 
-  #install(regions: readonly { entry: number; region: Region }[]): void {
+  #install(regions: readonly Region[]): void {
     const { memory, regions: table, core } = this.#options;
-    const module = new ModuleBuilder();
-    const functions = importCore(
-      module,
-      memory,
-      this.#space,
-      regions.some(({ region }) => region.usesFloat),
-      (host) => this.#entryAddress(host),
-      this.#options.codeMap,
-    );
-    module.importTable("env", "regions", { min: 1 });
+    const imported = this.#import(regions.some(({ usesFloat }) => usesFloat));
+    const module = new ModuleBuilder(imported.module);
     const { count, start } = this.#options.harts;
     const hart = count === 1 ? start : undefined;
     const installed: Translation[] = [];
-    for (const { entry, region } of regions) {
+    for (const region of regions) {
       const target = module.declare("", REGION_PARAMS, "i32");
-      emitRegion(this.#code, region, functions, this.#patient.has(entry), hart);
+      const isPatient = this.#patient.has(region.entries[0]);
+      emitRegion(this.#code, region, imported.functions, isPatient, hart);
       module.defineFrom(target, this.#code);
       const index = this.#free.pop() ?? table.grow(1);
       module.element(index, [target]);
@@ -274,7 +323,8 @@ export class Translator {
       const source = this.#space.flat === undefined ? [] : ranges.map((range) => this.#bytes(range).slice());
       installed.push({
         index,
-        entry,
+        entries: region.entries,
+        shape: shapeOf(region, isPatient),
         ranges,
         source,
         secondPage: region.pages.second,
@@ -283,13 +333,27 @@ export class Translator {
     }
     const bytes = module.toBytes();
     const imports = {
-      env: { memory: memory.memory, regions: table },
+      env: { ...memory.memories, regions: table },
       core: core as unknown as WebAssembly.ModuleImports,
     };
     new WebAssembly.Instance(new WebAssembly.Module(bytes), imports);
     this.#counters.modules++;
     this.#counters.moduleBytes += bytes.length;
     for (const translation of installed) this.#register(translation);
+  }
+
+  /** What modules begin with. */
+  #import(usesFloat: boolean): Imported {
+    const known = this.#imported[usesFloat ? 1 : 0];
+    if (known !== undefined) return known;
+    const module = new ModuleBuilder();
+    const { memory, codeMap } = this.#options;
+    const entryAddress = (host: number): number | undefined => this.#entryAddress(host);
+    const functions = importCore(module, memory, this.#space, usesFloat, entryAddress, codeMap);
+    module.importTable("env", "regions", { min: 1 });
+    const imported = { module, functions };
+    this.#imported[usesFloat ? 1 : 0] = imported;
+    return imported;
   }
 
   /** Where regions find the translation at a host address. */
@@ -301,12 +365,12 @@ export class Translator {
 
   /** The code in a range of host addresses. */
   #bytes({ start, end }: { readonly start: number; readonly end: number }): Uint8Array {
-    return new Uint8Array(this.#options.memory.memory.buffer, start, end - start);
+    return new Uint8Array(this.#options.memory.memories.ram.buffer, start, end - start);
   }
 
   #register(translation: Translation): void {
     for (const { start } of translation.ranges) {
-      const page = start >>> 12;
+      const page = pageNumber(start);
       const others = this.#pages.get(page);
       if (others === undefined) {
         this.#pages.set(page, new Set([translation]));
@@ -315,19 +379,23 @@ export class Translator {
         others.add(translation);
       }
     }
-    this.#byEntry.set(translation.entry, translation);
+    const { entries } = translation;
+    const [entry] = entries;
+    this.#translations.add(translation);
+    for (const address of entries) this.#byEntry.set(address, translation);
+    if (entries.length > 1) this.#dispatching.set(pageNumber(entry), translation);
     this.#instructions += translation.instructions;
     this.#counters.instructionsTranslated += translation.instructions;
     this.#counters.regionsTranslated++;
     this.#counters.regions++;
-    const whole = this.#whole.has(translation.entry) ? RegionKind.WHOLE : 0;
-    const patient = this.#patient.has(translation.entry) ? RegionKind.PATIENT : 0;
-    this.#early?.note(translation.entry, whole | patient);
+    const whole = this.#whole.has(entry) ? RegionKind.WHOLE : 0;
+    const patient = this.#patient.has(entry) ? RegionKind.PATIENT : 0;
+    this.#early?.note(entry, whole | patient);
     this.#publish(translation);
   }
 
-  #publish({ entry, index }: Translation): void {
-    this.#map.set(entry, index);
+  #publish({ entries, index }: Translation): void {
+    for (const entry of entries) this.#map.set(entry, index);
   }
 
   /** Someone is about to write, or has written, RAM that shares a page with translated code. */
@@ -335,7 +403,8 @@ export class Translator {
     const { memory } = this.#options;
     const first = memory.ramOffset + ramOffset;
     const last = first + length;
-    for (let page = first >>> 12; page <= (last - 1) >>> 12; page++) this.#writtenPage(page, first, last);
+    const lastPage = pageNumber(last - 1);
+    for (let page = pageNumber(first); page <= lastPage; page++) this.#writtenPage(page, first, last);
   }
 
   #writtenPage(page: number, first: number, last: number): void {
@@ -358,7 +427,7 @@ export class Translator {
 
   /** Drops the translations of code that is not what it was: stores are not noticed in a flat address space. */
   dropChanged(): void {
-    for (const translation of [...this.#byEntry.values()]) {
+    for (const translation of [...this.#translations]) {
       const { ranges, source } = translation;
       const isSame = ranges.every((range, index) =>
         areEqual(this.#bytes(range), source[index] as Uint8Array),
@@ -369,16 +438,21 @@ export class Translator {
 
   /** Drops a translation; its pages stay known as pages of code. */
   #remove(translation: Translation): void {
-    for (const { start } of translation.ranges) this.#pages.get(start >>> 12)?.delete(translation);
+    for (const { start } of translation.ranges) this.#pages.get(pageNumber(start))?.delete(translation);
     this.#drop(translation);
   }
 
   #drop(translation: Translation): void {
-    const { entry, index } = translation;
-    this.#map.set(entry, 0);
-    this.#byEntry.delete(entry);
-    this.#whole.delete(entry);
-    this.#patient.delete(entry);
+    const { entries, index } = translation;
+    const [entry] = entries;
+    for (const address of entries) {
+      this.#map.set(address, 0);
+      this.#byEntry.delete(address);
+    }
+    const page = pageNumber(entry);
+    if (this.#dispatching.get(page) === translation) this.#dispatching.delete(page);
+    this.#translations.delete(translation);
+    if (!this.#pending.has(entry)) this.#forgetKinds(entry);
     this.#instructions -= translation.instructions;
     this.#options.regions.set(index, null);
     this.#free.push(index);
@@ -387,7 +461,7 @@ export class Translator {
   }
 
   #dropAll(): void {
-    for (const translation of this.#byEntry.values()) this.#drop(translation);
+    for (const translation of [...this.#translations]) this.#drop(translation);
     for (const page of this.#pages.keys()) this.#codePages.release(page);
     this.#pages.clear();
     this.#dataPages.clear();
@@ -416,72 +490,4 @@ export class Translator {
 function areEqual(a: Uint8Array, b: Uint8Array): boolean {
   for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
   return true;
-}
-
-/** Where a region's code lies in the host's memory, in each of its pages. */
-function rangesOf({ blocks, pages }: Region): { start: number; end: number }[] {
-  const boundary = pages.first + PAGE_SIZE;
-  const code = blocks.filter(({ instructions }) => instructions.length > 0);
-  const start = Math.min(...code.map((block) => block.start));
-  const end = Math.max(...code.map((block) => block.end));
-  if (pages.second === undefined) return [{ start, end }];
-  const inSecond = { start: pages.second, end: pages.second + end - boundary };
-  return start < boundary ? [{ start, end: boundary }, inSecond] : [inSecond];
-}
-
-/** Imports the memory and the functions of the core module that regions use. */
-function importCore(
-  module: ModuleBuilder,
-  memory: MachineMemory,
-  space: AddressSpace,
-  usesFloat: boolean,
-  entryAddress: RegionFunctions["entryAddress"],
-  codeMap: CodeMap,
-): RegionFunctions {
-  module.importMemory("env", "memory", memoryLimits(memory.memory));
-  const chain = module.importFunction("core", "chain", CHAIN_PARAMS, "i32");
-  const bail = module.importFunction("core", "bail", BAIL_PARAMS, "i32");
-  const ask = module.importFunction("core", "ask", ASK_PARAMS, "i32");
-  const host = module.importFunction("core", "host", ["i32", "i64", "i32", "i32"], "i32");
-  const csr: CsrAccessFunctions = {
-    csrLegal: module.importFunction("core", "csrLegal", ["i32", "i32", "i32"], "i32"),
-    csrRead: module.importFunction("core", "csrRead", ["i32", "i32"], "i64"),
-    csrWrite: module.importFunction("core", "csrWrite", ["i32", "i32", "i64"]),
-    csrSet: module.importFunction("core", "csrSet", ["i32", "i32", "i64"]),
-    csrClear: module.importFunction("core", "csrClear", ["i32", "i32", "i64"]),
-  };
-  const float = new Map<FloatName, FunctionRef>();
-  if (usesFloat) {
-    for (const [name, { params, result }] of coreFloatSignatures()) {
-      float.set(name, module.importFunction("core", name, params, result));
-    }
-  }
-  return {
-    space,
-    atomics: memory.codeHolders === undefined ? plainMemory : sharedMemory,
-    host,
-    float: (name) => {
-      const target = float.get(name);
-      if (target === undefined) throw new TypeError(`${name} is not imported`);
-      return target;
-    },
-    csr,
-    region: module.signature(REGION_PARAMS, "i32"),
-    entryAddress,
-    codeMap,
-    call: chain,
-    tailCalls: supportsTailCalls(),
-    chain: continueWith(chain),
-    bail: continueWith(bail),
-    ask: continueWith(ask),
-  };
-}
-
-/** Ends a region with a call of `target`: a tail call where the engine has them. */
-function continueWith<const P extends readonly ValueType[]>(
-  target: FunctionRef<P, "i32">,
-): (code: Code, args: Values<P>) => void {
-  return supportsTailCalls()
-    ? (code, args) => code.returnCall(target, ...args)
-    : (code, args) => code.return(code.call(target, ...args));
 }

@@ -23,25 +23,31 @@ import type { UserOptions, UserProcessor } from "./user-processor.ts";
 export function riscv64User(options: UserOptions): UserProcessor {
   const { memoryBase, memorySize, clock, harts: count = 1, translationThreshold = 500 } = options;
   checkThreshold(translationThreshold);
-  const known = readTranslations(options.translations);
+  const earlier = readTranslations(options, translationThreshold);
   if (!Number.isInteger(count) || count < 1 || count > 8) {
     throw new RangeError(`a processor has 1 to 8 harts, not ${count}`);
   }
   const harts = { start: TABLES_END, stride: HART_STRIDE, count };
   const codeMapStart = TABLES_END + count * HART_STRIDE;
   const reserved = codeMapStart + codeMapSize(codeMapStart, memorySize);
-  const memory = new MachineMemory({ ramBase: memoryBase, ramSize: memorySize, reserved, harts });
-  const { buffer } = memory.memory;
+  const memory = new MachineMemory({
+    ramBase: memoryBase,
+    ramSize: memorySize,
+    reserved,
+    harts,
+    isNarrow: true,
+  });
+  const { buffer } = memory.memories.memory;
   writeTables(buffer);
   const map = codeMap(codeMapStart, memory.size, memory.ramOffset, translationThreshold);
-  const translations = known && new Translations(known, [map], memory.memory);
+  const translations = earlier && new Translations(earlier, [map], memory);
   const space = flatSpace({ base: memory.base, size: memory.size, ramOffset: memory.ramOffset });
   const regions = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
   const imports: UserCoreImports = {
-    memory: memory.memory,
+    ...memory.memories,
     regions,
     time: () => clock.now(),
-    see: (host) => translator.see(host >>> 0),
+    see: (host) => translator.see(memory.host.toNumber(host)),
   };
   const expansionTable = EXPANSION_TABLE;
   const bytes = coreModule({
@@ -55,7 +61,7 @@ export function riscv64User(options: UserOptions): UserProcessor {
   });
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: imports });
   const core = instance.exports as unknown as CoreExports;
-  const early = translations?.early(translationThreshold);
+  const early = translations?.early;
   const translator = new Translator({
     memory,
     codeMap: map,
@@ -68,7 +74,7 @@ export function riscv64User(options: UserOptions): UserProcessor {
   });
   memory.onCodeWritten = (ramOffset, length) => translator.codeWritten(ramOffset, length);
   const all = Array.from({ length: count }, (_, id) => {
-    return new CoreUserHart({ id, state: harts.start + id * harts.stride, buffer, core, translator });
+    return new CoreUserHart({ id, state: harts.start + id * harts.stride, memory, core, translator });
   });
   return {
     memory,

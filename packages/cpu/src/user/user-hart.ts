@@ -1,3 +1,4 @@
+import type { MachineMemory } from "@isomorph/mmu";
 import type { CoreExports } from "../core/core-module.ts";
 import { HartState } from "../core/hart-state.ts";
 import { hartCounters, regionInstructions } from "../counters.ts";
@@ -11,9 +12,9 @@ import type { UserExit, UserHart } from "./user-processor.ts";
 /** What a hart in user mode needs from its processor. */
 export interface UserHartEnvironment {
   readonly id: number;
-  /** Host address of the hart's block. */
+  /** Address of the hart's block. */
   readonly state: number;
-  readonly buffer: ArrayBufferLike;
+  readonly memory: MachineMemory;
   readonly core: Pick<CoreExports, "run">;
   readonly translator: Translator;
 }
@@ -36,8 +37,8 @@ export class CoreUserHart extends HartState implements UserHart {
   /** Instructions executed, those that trapped included. */
   #executed = 0;
 
-  constructor({ id, state, buffer, core, translator }: UserHartEnvironment) {
-    super(buffer, state);
+  constructor({ id, state, memory, core, translator }: UserHartEnvironment) {
+    super(memory, state);
     this.id = id;
     this.#core = core;
     this.#translator = translator;
@@ -89,7 +90,7 @@ export class CoreUserHart extends HartState implements UserHart {
       switch (this.get32(State.EXIT)) {
         case Exit.HOT_BLOCK:
           this.#hotBlocks++;
-          translator.translate(this.get32(State.HOT_BLOCK), undefined);
+          translator.translate(this.getHost("HOT_BLOCK"), undefined);
           this.#holdBack();
           break;
         case Exit.FENCE_INSTRUCTION:

@@ -1,14 +1,15 @@
 import type { Clock, GuestMemory } from "@isomorph/interface";
 import type { Hart } from "../processor.ts";
+import type { TranslationsOptions } from "../translations.ts";
 
 /** What a processor for user programs is made of. */
-export interface UserOptions {
+export interface UserOptions extends TranslationsOptions {
   /**
    * Lowest address of the address space, a multiple of 4096. What is below is not there, so that null pointers fault:
    * programs are linked for 0x10000 and above.
    */
   readonly memoryBase: number;
-  /** Bytes of the address space, a multiple of 4096. All of it may be read, written and executed. */
+  /** Bytes of the address space, a multiple of 4096, less than 4 GiB. All of it may be read, written and executed. */
   readonly memorySize: number;
   /** What `time` reads. */
   readonly clock: Clock;
@@ -22,8 +23,6 @@ export interface UserOptions {
    * @defaultValue 500
    */
   readonly translationThreshold?: number;
-  /** What {@link UserProcessor.translations} gave of an earlier run, as `riscv64` has it. */
-  readonly translations?: Uint8Array | undefined;
 }
 
 /** Harts in user mode, and the memory that is their address space. */

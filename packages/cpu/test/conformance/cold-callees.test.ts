@@ -4,8 +4,8 @@ import type { Processor } from "../../src/index.ts";
 import { attempt, DATA, type Ending, ORIGIN, SUPERVISOR_PAGE, type Tier } from "./machine.ts";
 
 /** A loop is translated; what it calls is too cold for that and interpreted without giving up the loop. */
-const INTERPRETED: Tier = { name: "interpreted", translationThreshold: 0, passes: 1 };
-const TRANSLATED: Tier = { name: "translated", translationThreshold: 100, passes: 1 };
+const INTERPRETED: Tier = { name: "interpreted", translationThreshold: 0, passes: 1, ramStart: 0 };
+const TRANSLATED: Tier = { name: "translated", translationThreshold: 100, passes: 1, ramStart: 0 };
 const CALLEES = 40;
 const ROUNDS = 2000;
 

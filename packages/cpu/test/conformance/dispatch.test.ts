@@ -163,6 +163,65 @@ test("targets outside of the page, before it and behind it", () => {
   expect(outcome.x("a0")).toBe(BigInt(ROUNDS * 1611));
 });
 
+test("handlers of two pages that lead to one another: each page's are one region", () => {
+  const names = [1, 2, 3, 4, 5, 6, 7, 8];
+  const handlers = (page: string): string =>
+    names.map((step) => `${page}${step}: addi a0, a0, ${step}\n ${NEXT}`).join("\n");
+  const body = `
+    j start
+    .org ${BODY + 0x1100}
+    ${handlers("a")}
+    .org ${BODY + 0x4100}
+  start:
+    ${START} ${NEXT}
+    ${handlers("b")}
+    ${AGAIN} ${NEXT}
+    ${programOf(...names.flatMap((name) => [`a${name}`, `a${9 - name}`, `b${name}`, `b${9 - name}`]), "again")}`;
+  // Few slices end in the middle of a handler, from where on it would be another region.
+  const outcome = run(body, { slices: [4001] });
+  expect(outcome.x("a0")).toBe(BigInt(ROUNDS * 4 * 36));
+  expect(outcome.counters.regionsTranslated).toBeGreaterThanOrEqual(2 * names.length);
+  expect(outcome.counters.regions).toBeLessThan(names.length);
+});
+
+test("more handlers than one region has room for", () => {
+  const names = Array.from({ length: 80 }, (_, index) => `h${index}`);
+  const outcome = run(`
+    ${START} ${NEXT}
+    ${names.map((name, index) => `${name}: addi a0, a0, ${index}\n xor a1, a1, a0\n ${NEXT}`).join("\n")}
+    ${AGAIN} ${NEXT}
+    ${programOf(...names, "again")}`);
+  expect(outcome.x("a0")).toBe(BigInt(ROUNDS * 40 * 79));
+  expect(outcome.counters.regions).toBeGreaterThan(names.length / 2);
+});
+
+test("a region that is asked for whole is translated anew although nothing comes to it: its loops know their pages", () => {
+  // Too long to be copied: what is counted at the call is all that asks.
+  const callee = Array.from({ length: 70 }, () => "xor a3, a3, a4").join("\n");
+  const outcome = run(
+    `
+    li s8, 400
+    la s9, ${DATA}
+    j start
+  outer: jal ra, f
+  start: li t3, 8
+    j inner
+    .org ${BODY + 0x100}
+  inner: ld a1, 0(s9)
+    add a0, a0, a1
+    addi t3, t3, -1
+    bnez t3, inner
+    addi s8, s8, -1
+    bnez s8, outer
+    j done
+    .balign 64
+  f: ${callee}
+    ret`,
+    { slices: [1000] },
+  );
+  expect(outcome.whole).toContain(0x100);
+});
+
 // The immediate of the LUI is `c.addi a0, 5`, which goes on behind it.
 const WIDE = "wide: .half 0x0eb7, 0x0515";
 

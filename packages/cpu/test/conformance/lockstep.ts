@@ -1,8 +1,9 @@
 import { PageTableBuilder, SV39 } from "@isomorph/mmu";
 import { expect } from "vitest";
 import { assemble } from "../../src/asm.ts";
-import { type Hart, type Processor, riscv64 } from "../../src/index.ts";
+import type { Hart, Processor } from "../../src/index.ts";
 import { INTEGER_REGISTERS } from "../../src/isa/names.ts";
+import { riscv64At } from "../../src/riscv64.ts";
 import { Random } from "../random.ts";
 import { DATA, ORIGIN, SUPERVISOR_PAGE } from "./machine.ts";
 
@@ -52,11 +53,19 @@ interface Machine {
 
 /**
  * Runs a program interpreted and translated. Both have executed the same number of instructions, and have the same registers,
- * whenever a slice of the budget is over, and the same memory in the end.
+ * whenever a slice of the budget is over, and the same memory in the end. So have both with RAM at host addresses beyond
+ * 4 GiB.
  */
 export function lockstep(program: Program): Outcome {
-  const interpreted = machine(program, 0);
-  const translated = machine(program, program.threshold ?? 2);
+  const outcome = lockstepAt(program, 0);
+  const beyond = lockstepAt(program, 2 ** 32);
+  for (const name of INTEGER_REGISTERS) expect(beyond.x(name), `${name} beyond 4 GiB`).toBe(outcome.x(name));
+  return outcome;
+}
+
+function lockstepAt(program: Program, ramStart: number): Outcome {
+  const interpreted = machine(program, 0, ramStart);
+  const translated = machine(program, program.threshold ?? 2, ramStart);
   const random = new Random(1);
   for (let slice = 0; !interpreted.isFinished() || !translated.isFinished(); slice++) {
     if (slice > 4000) throw new Error(`the program does not end; pc ${interpreted.hart.pc.toString(16)}`);
@@ -90,10 +99,13 @@ function stateOf({ hart }: Machine): Record<string, string> {
   return state;
 }
 
-function machine(program: Program, translationThreshold: number): Machine {
+function machine(program: Program, translationThreshold: number, ramStart: number): Machine {
   let finished = false;
   let reads = 0;
-  const processor = riscv64({ translationThreshold, translations: new Uint8Array() })({
+  const processor = riscv64At(
+    { translationThreshold, translations: new Uint8Array() },
+    ramStart,
+  )({
     memoryBase: ORIGIN,
     memorySize: RAM_SIZE,
     harts: 1,

@@ -1,7 +1,8 @@
 import { PageTableBuilder, Pte, SV39 } from "@isomorph/mmu";
 import { assemble } from "../../src/asm.ts";
-import { type Hart, type Processor, riscv64 } from "../../src/index.ts";
+import type { Hart, Processor } from "../../src/index.ts";
 import { INTEGER_REGISTERS } from "../../src/isa/names.ts";
+import { riscv64At } from "../../src/riscv64.ts";
 
 /** Where programs start; RAM is 1 MiB. */
 export const ORIGIN = 0x8000_0000;
@@ -25,12 +26,16 @@ export interface Tier {
   readonly name: string;
   readonly translationThreshold: number;
   readonly passes: number;
+  /** Least host address of RAM. */
+  readonly ramStart: number;
 }
 
 /** How a tier is made: the first pass of a translated run finds the code, the second one runs it. */
 export const TIERS: readonly Tier[] = [
-  { name: "interpreted", translationThreshold: 0, passes: 1 },
-  { name: "translated", translationThreshold: 1, passes: 3 },
+  { name: "interpreted", translationThreshold: 0, passes: 1, ramStart: 0 },
+  { name: "translated", translationThreshold: 1, passes: 3, ramStart: 0 },
+  { name: "interpreted, beyond 4 GiB", translationThreshold: 0, passes: 1, ramStart: 2 ** 32 },
+  { name: "translated, beyond 4 GiB", translationThreshold: 1, passes: 3, ramStart: 2 ** 32 },
 ];
 
 export interface Attempt {
@@ -71,8 +76,11 @@ class Machine {
   finished = false;
   now: () => number = () => 0;
 
-  constructor({ translationThreshold }: Tier) {
-    this.processor = riscv64({ translationThreshold })({
+  constructor({ translationThreshold, ramStart }: Tier) {
+    this.processor = riscv64At(
+      { translationThreshold },
+      ramStart,
+    )({
       memoryBase: ORIGIN,
       memorySize: RAM_SIZE,
       harts: 1,

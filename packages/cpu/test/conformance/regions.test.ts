@@ -74,6 +74,37 @@ describe.each(TIERS)("$name", (tier) => {
     expect(ending.x("a0")).toBe(514000n);
   });
 
+  test("a branch around one instruction leads around it in whatever page that is", () => {
+    const here = 0x4000_0000;
+    const there = 0x4010_0000;
+    const entry = 4096 - 8;
+    const prepare = (_hart: unknown, processor: Processor): void => {
+      place(processor, DATA + entry, "andi t3, s0, 1\n bnez t3, . + 8");
+      place(processor, DATA + 0x1000, "addi s1, s1, 1\n ret");
+      place(processor, DATA + 0x2000, "addi s1, s1, 256\n ret");
+    };
+    const call = (base: number, result: string): string => `
+      li s0, 3001
+      li s1, 0
+      li t0, ${base + entry}
+    1:
+      jalr t0
+      addi s0, s0, -1
+      bnez s0, 1b
+      mv ${result}, s1\n`;
+    const ending = run(`${call(here, "s6")}${call(there, "s7")}${call(here, "s8")}`, {
+      mode: "supervisor",
+      prepare,
+      map: (map) => {
+        map(here, DATA, SUPERVISOR_PAGE);
+        map(here + 0x1000, DATA + 0x1000, SUPERVISOR_PAGE);
+        map(there, DATA, SUPERVISOR_PAGE);
+        map(there + 0x1000, DATA + 0x2000, SUPERVISOR_PAGE);
+      },
+    });
+    expect([ending.x("s6"), ending.x("s7"), ending.x("s8")]).toEqual([1500n, 1500n * 256n, 1500n]);
+  });
+
   test.each([
     ["in one page", 0],
     ["across two pages", 4096 - 8],

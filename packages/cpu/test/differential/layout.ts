@@ -69,6 +69,8 @@ export const RECORDS = 0x8021_0000;
 export const RECORD_BYTES = 3072;
 /** More would not fit the translator's table of regions, of which a sequence takes about nine. */
 export const MAX_RECORDS = 1024;
+/** No code is from here on. */
+export const CODE_END: number = CODE + (MAX_RECORDS + 1) * CODE_SLOT;
 
 /** CSRs that a record sets, in the order in which the harness writes them. */
 export const INPUT_CSRS = [

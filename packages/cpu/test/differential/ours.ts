@@ -1,6 +1,7 @@
 import { type Hart, type Processor, riscv64 } from "../../src/index.ts";
 import {
   CODE,
+  CODE_END,
   CONTEXT,
   Context,
   FINISHER,
@@ -92,7 +93,7 @@ class Ours implements Machine {
   #restore(image: Uint8Array, pass: number): void {
     const { memory } = this.#processor;
     for (let start = 0; start < image.length; start += PAGE) {
-      if (pass > 0 && start >= CODE - RAM_BASE && start < RECORDS - RAM_BASE) continue;
+      if (pass > 0 && start >= CODE - RAM_BASE && start < CODE_END - RAM_BASE) continue;
       const wanted = image.subarray(start, start + PAGE);
       const now = memory.bytes.subarray(start, start + wanted.length);
       if (Buffer.compare(now, wanted) === 0) continue;

@@ -11,7 +11,7 @@ const STRIDE = 0x1000;
 function rig() {
   const memory = new MachineMemory({ ramBase: 0, ramSize: 16 << 12, reserved: 0x20000, shared: true });
   const holders = memory.codeHolders as CodeHolders;
-  const channels = [0, 1].map((hart) => new HartChannel(memory.memory, BLOCK + hart * STRIDE));
+  const channels = [0, 1].map((hart) => new HartChannel(memory.memories.memory, BLOCK + hart * STRIDE));
   for (const channel of channels) channel.write(Mailbox.ACTIVITY, Activity.RESTING);
   const firstPage = memory.ramOffset >>> 12;
   let strips = 0;

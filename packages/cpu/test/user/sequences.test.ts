@@ -66,9 +66,51 @@ function instructionWord(random: Random): number {
   return word >>> 0;
 }
 
+function encode(name: string, fields: Partial<Record<FieldName, number>>): number {
+  const instruction = INSTRUCTIONS.find((candidate) => candidate.name === name) as Instruction;
+  let word = instruction.match;
+  for (const [field, value] of Object.entries(fields)) word |= FIELDS[field as FieldName].encode(value);
+  return word >>> 0;
+}
+
+/** What compilers write for want of instructions: extensions by two shifts, and of what is extended already. */
+function extension(random: Random): number[] {
+  const rd = random.pick(DESTINATIONS);
+  const rs1 = random.below(32);
+  if (random.oneIn(3)) return [encode("addiw", { rd, rs1, immI: random.oneIn(4) ? 1 : 0 })];
+  const shamt6 = random.pick([32, 48, 56, 33]);
+  const back = random.oneIn(6) ? random.below(64) : shamt6;
+  const other = random.oneIn(6) ? random.pick(DESTINATIONS) : rd;
+  const name = random.pick(["srli", "srai"]);
+  return [encode("slli", { rd, rs1, shamt6 }), encode(name, { rd: other, rs1: rd, shamt6: back })];
+}
+
+const PLAIN = ["add", "xor", "addi", "andi", "subw", "addw", "sltu", "sext.w", "srlw", "lui"];
+
+/** A branch over a few instructions, mostly ones that do nothing but compute a register. */
+function shortBranch(random: Random): number[] {
+  const rd = random.pick(DESTINATIONS);
+  const skipped = Array.from({ length: 1 + random.below(4) }, () => {
+    if (random.oneIn(12)) return instructionWord(random);
+    const name = random.pick(PLAIN);
+    if (name === "sext.w") return encode("addiw", { rd, rs1: random.below(32) });
+    const instruction = INSTRUCTIONS.find((candidate) => candidate.name === name) as Instruction;
+    const fields = instruction.fields.map((field) => [field, fieldValue(random, field, instruction)]);
+    return encode(name, { ...Object.fromEntries(fields), rd: random.oneIn(12) ? random.below(8) : rd });
+  });
+  const immB = 4 + 4 * skipped.length;
+  const name = random.pick(["beq", "bne", "blt", "bgeu"]);
+  return [encode(name, { rs1: random.below(32), rs2: random.below(32), immB }), ...skipped];
+}
+
+function piece(random: Random): number[] {
+  if (random.oneIn(8)) return shortBranch(random);
+  return random.oneIn(8) ? extension(random) : [instructionWord(random)];
+}
+
 /** A loop of random instructions that ends with `ecall`; a jump to its start makes it worth a translation at once. */
 function makeCode(random: Random): Uint8Array {
-  const body = Array.from({ length: 4 + random.below(20) }, () => instructionWord(random));
+  const body = Array.from({ length: 4 + random.below(20) }, () => piece(random)).flat();
   const at = body.length * 4 + 4;
   const decrement = 0x13 | (COUNTER << 7) | (COUNTER << 15) | (0xfff << 20);
   // bnez x31, start of the body

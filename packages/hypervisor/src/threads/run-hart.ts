@@ -24,7 +24,7 @@ const TICKS_PER_MILLISECOND = 10_000;
  * @param onready - Called when the hart waits to be let go.
  */
 export function runHart(start: HartStart, now: () => number, onready: () => void): never {
-  const time = readSharedClock(start.share.memory, now);
+  const time = readSharedClock(start.share.memories.memory, now);
   const loop = new HartLoop(new HartThread(start.share, start.hart, time), start, time, now);
   onready();
   for (;;) loop.turn();

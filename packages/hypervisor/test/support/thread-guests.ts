@@ -4,12 +4,21 @@ import { kernelOf, sbi } from "./guest.ts";
 export interface ThreadGuest {
   readonly name: string;
   readonly harts: number;
+  /** Bytes of RAM that it needs. */
+  readonly memory: number;
   readonly kernel: Uint8Array;
 }
 
 const DATA = 0x80400000;
-const startOthers = (harts: number): string =>
-  `li s1, ${DATA}\n${Array.from(
+/** What is beyond the 4 GiB that host addresses of 32 bits reach. */
+const DISTANCE = 4.5 * 2 ** 30;
+const SMALL = 16 << 20;
+
+/** The same guest with what it shares at a distance from where it is otherwise. */
+const distant = (distance: number): { readonly memory: number; readonly where: string } =>
+  distance === 0 ? { memory: SMALL, where: "" } : { memory: 5 * 2 ** 30, where: ", beyond 4 GiB" };
+const startOthers = (harts: number, data = DATA): string =>
+  `li s1, ${data}\n${Array.from(
     { length: harts - 1 },
     (_, index) => `li a0, ${index + 1}; la a1, other; li a2, 0; ${sbi.hartStart}`,
   ).join("\n")}`;
@@ -17,16 +26,18 @@ const remoteFence = (functionId: number, mask: number): string =>
   `li a7, 0x52464e43; li a6, ${functionId}; li a0, ${mask}; li a1, 0; li a2, 0; li a3, -1; ecall`;
 
 /** All harts add to one word with AMOs and to another with LR and SC; no addition is lost. */
-function counting(harts: number, rounds: number): ThreadGuest {
+function counting(harts: number, rounds: number, distance = 0): ThreadGuest {
+  const { memory, where } = distant(distance);
   return {
-    name: `${harts} harts lose no addition`,
+    name: `${harts} harts lose no addition${where}`,
     harts,
+    memory,
     kernel: kernelOf(`
-      ${startOthers(harts)}
+      ${startOthers(harts, DATA + distance)}
       li a0, 0
     other:
       mv s0, a0
-      li s1, ${DATA}
+      li s1, ${DATA + distance}
       li s2, ${rounds}
       addi s3, s1, 64
       addi s4, s1, 128
@@ -54,6 +65,7 @@ function pingPong(rounds: number): ThreadGuest {
   return {
     name: "interrupts between harts wake from WFI",
     harts: 2,
+    memory: SMALL,
     kernel: kernelOf(`
       ${startOthers(2)}
       csrsi sie, 2
@@ -74,6 +86,7 @@ function pingPong(rounds: number): ThreadGuest {
 const interruptedLoop: ThreadGuest = {
   name: "an interrupt reaches a hart in a translated loop",
   harts: 2,
+  memory: SMALL,
   kernel: kernelOf(`
       ${startOthers(2)}
       li t1, 3000000
@@ -103,6 +116,7 @@ function fencing(harts: number, rounds: number): ThreadGuest {
   return {
     name: `${harts} harts fence each other`,
     harts,
+    memory: SMALL,
     kernel: kernelOf(`
       ${startOthers(harts)}
       li a0, 0
@@ -134,6 +148,7 @@ function remoteTranslation(rounds: number): ThreadGuest {
   return {
     name: "a remote fence makes changed page tables seen",
     harts: 2,
+    memory: SMALL,
     kernel: kernelOf(`
       li t0, ${TABLES}
       li t1, ${pte(0x80000000, leaf)}; sd t1, 16(t0)
@@ -181,17 +196,19 @@ function remoteTranslation(rounds: number): ThreadGuest {
 }
 
 /** One hart changes code that another executes all the time, and fences: by SBI, or by the other's own FENCE.I. */
-function changingCode(rounds: number, how: "remote" | "own"): ThreadGuest {
-  const code = 0x80700000;
+function changingCode(rounds: number, how: "remote" | "own", distance = 0): ThreadGuest {
+  const { memory, where } = distant(distance);
+  const code = 0x80700000 + distance;
   // addi a0, zero, N; jalr zero, 0(ra)
   return {
-    name: `code that another hart changes is seen after ${how === "remote" ? "a remote" : "its own"} fence.i`,
+    name: `code that another hart changes is seen after ${how === "remote" ? "a remote" : "its own"} fence.i${where}`,
     harts: 2,
+    memory,
     kernel: kernelOf(`
       li s4, ${code}
       li t1, 0x00000513; sw t1, 0(s4); li t1, 0x00008067; sw t1, 4(s4)
       fence rw, rw
-      ${startOthers(2)}
+      ${startOthers(2, DATA + distance)}
       li s2, ${rounds}
       li s3, 0
     1: addi s3, s3, 1
@@ -212,7 +229,7 @@ function changingCode(rounds: number, how: "remote" | "own"): ThreadGuest {
       ${sbi.shutdown}
     fail: ${sbi.fail}
     other:
-      li s1, ${DATA}
+      li s1, ${DATA + distance}
       li s4, ${code}
       li s5, 1
     5: ld s6, 0(s1)
@@ -234,6 +251,7 @@ function restarting(rounds: number): ThreadGuest {
   return {
     name: "a hart stops and is started again",
     harts: 2,
+    memory: SMALL,
     kernel: kernelOf(`
       li s1, ${DATA}
       li s2, ${rounds}
@@ -263,4 +281,7 @@ export const threadGuests: readonly ThreadGuest[] = [
   changingCode(500, "remote"),
   changingCode(500, "own"),
   restarting(200),
+  counting(2, 500_000, DISTANCE),
+  changingCode(200, "remote", DISTANCE),
+  changingCode(200, "own", DISTANCE),
 ];

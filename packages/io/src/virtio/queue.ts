@@ -69,7 +69,7 @@ export class SplitQueue implements VirtioQueue {
     this.#data = memory.data;
     this.size = size;
     const ram = memory.bytes;
-    this.#words = new Uint16Array(ram.buffer, ram.byteOffset, ram.byteLength >>> 1);
+    this.#words = new Uint16Array(ram.buffer, ram.byteOffset, Math.floor(ram.byteLength / 2));
     this.#descriptors = options.descriptors - memory.base;
     const available = options.available - memory.base;
     const used = options.used - memory.base;
