@@ -1,8 +1,9 @@
-import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { updateIndex } from "./apt-index.ts";
 import { type AptSource, debianMirrors, parseStanzas, readHostSources } from "./apt-sources.ts";
 import { sha256File } from "./checksum.ts";
-import { errorCode, type GuestError, guestError } from "./errors.ts";
+import { guestError } from "./errors.ts";
 import { type HostTools, type RunOptions, runTool } from "./host-tools.ts";
 import { ARCHITECTURE, SUITE } from "./packages.ts";
 import type { OnGuestProgress } from "./progress.ts";
@@ -34,7 +35,7 @@ export interface PrivateAptOptions {
 
 /** An apt of our own beside the host's: same mirror and proxy, other architecture, nothing of the host's touched. */
 export interface PrivateApt {
-  /** Fetches the signed index. Unchanged files are not fetched again. */
+  /** Fetches the signed index, as {@link updateIndex} does. */
   update(): Promise<void>;
   /** What installing `names` in an empty system takes, in a stable order. */
   resolve(names: readonly string[]): Promise<ArchivePackage[]>;
@@ -43,8 +44,6 @@ export interface PrivateApt {
   /** Where {@link download} leaves the file of a package. */
   fileOf(archivePackage: ArchivePackage): string;
 }
-
-const DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /**
  * Pretends that what the kernel package depends on for its maintainer scripts is there: the initrd is ours,
@@ -77,34 +76,9 @@ export async function openPrivateApt(options: PrivateAptOptions): Promise<Privat
   const fileOf = (entry: ArchivePackage): string =>
     join(archives, `${entry.name}_${entry.version.replaceAll(":", "%3a")}_${entry.architecture}.deb`);
 
-  const updateWith = async (keyring: string): Promise<void> => {
-    await writeFile(join(directory, "etc", "guest.sources"), sourcesFile(mirror.uri, suite, keyring));
-    await runTool(tools["apt-get"], ["update", "-q", "-o", "APT::Update::Error-Mode=any"], base);
-  };
-
   return {
     fileOf,
-
-    async update(): Promise<void> {
-      onProgress({ step: "index", message: `reading the index of Debian ${suite} for ${architecture}` });
-      let refusal: unknown;
-      for (const keyring of [DEBIAN_KEYRING, mirror.signedBy]) {
-        if (keyring === undefined || !(await exists(keyring))) continue;
-        try {
-          return await updateWith(keyring);
-        } catch (error) {
-          if (!isKeyTrouble(error)) throw error;
-          refusal = error;
-        }
-      }
-      const fetched = await fetchKeyring(tools, suite, join(directory, "keyring"), signal, refusal);
-      try {
-        await updateWith(fetched);
-      } catch (error) {
-        if (!isKeyTrouble(error)) throw error;
-        throw guestError("ERR_GUEST_KEYRING", `no keyring here verifies Debian ${suite}`, error);
-      }
-    },
+    update: () => updateIndex({ directory, tools, mirror, suite, architecture, apt: base, onProgress }),
 
     async resolve(names): Promise<ArchivePackage[]> {
       onProgress({ step: "resolve", message: "choosing packages" });
@@ -227,47 +201,6 @@ function privateConfiguration(directory: string, architecture: string): string {
   ].join("");
 }
 
-function sourcesFile(uri: string, suite: string, keyring: string): string {
-  return `Types: deb\nURIs: ${uri}\nSuites: ${suite}\nComponents: main\nSigned-By: ${keyring}\n`;
-}
-
-function isKeyTrouble(error: unknown): boolean {
-  if (errorCode(error) !== "ERR_GUEST_TOOL_FAILED") return false;
-  return /NO_PUBKEY|not signed|EXPKEYSIG|could(n't| not) be verified|Missing key|signature/i.test(
-    (error as GuestError).message,
-  );
-}
-
-/**
- * A newer keyring from the package debian-archive-keyring, by the host's own apt and so under the host's own
- * trust: download only, into our folder.
- */
-async function fetchKeyring(
-  tools: HostTools,
-  suite: string,
-  directory: string,
-  signal: AbortSignal | undefined,
-  refusal: unknown,
-): Promise<string> {
-  await rm(directory, { recursive: true, force: true });
-  await mkdir(directory, { recursive: true });
-  try {
-    await runTool(tools["apt-get"], ["download", "-q", "debian-archive-keyring"], { cwd: directory, signal });
-    const deb = (await readdir(directory)).find((name) => name.endsWith(".deb"));
-    if (deb === undefined) throw new Error("apt-get download left no file");
-    await runTool(tools["dpkg-deb"], ["-x", join(directory, deb), directory], { signal });
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw guestError(
-      "ERR_GUEST_KEYRING",
-      `this host has no keyring that verifies Debian ${suite}, and its apt brought no newer one. ` +
-        "Install a current debian-archive-keyring",
-      refusal ?? error,
-    );
-  }
-  return join(directory, DEBIAN_KEYRING);
-}
-
 function archivePackage(fields: ReadonlyMap<string, string>, wanted: string): ArchivePackage {
   const name = fields.get("package") ?? "";
   const version = fields.get("version") ?? "";
@@ -302,11 +235,4 @@ async function wrongFiles(
     wrong.push(entry);
   }
   return wrong;
-}
-
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }
