@@ -13,7 +13,8 @@ import { TranslationLog } from "./translator/translation-log.ts";
 export interface TranslationsOptions {
   /**
    * What `translations()` of a processor gave of an earlier run: code that is in it is translated when it is reached a
-   * quarter of `translationThreshold` times. Of no bytes, the processor only learns it. Whatever is in it changes nothing but when code is translated.
+   * quarter of `translationThreshold` times. Of no bytes, the processor only learns it. Whatever is in it changes nothing
+   * but when code is translated.
    */
   readonly translations?: Uint8Array | undefined;
   /**

@@ -75,15 +75,22 @@ export function emitParcelDispatch<S extends Encoding, T extends Encoding>(
   const { code, word } = long;
   const { i32 } = code;
   const index = (): I32 => i32.or(i32.and(word.get(), OPCODE), i32.and(i32.shrU(word.get(), 5), 0xf << 7));
-  const targets = Array.from({ length: 2048 }, (_, entry) => {
-    const bits = (entry & OPCODE) | ((entry >> 7) << 12);
-    if ((bits & 3) === 3) return byOpcode(long, instructions, bits & (OPCODE | FUNCT3));
+  const targets = new Map<number, Target>();
+  const targetAt = (bits: number): Target => {
+    if ((bits & 3) === 3) return byOpcode(long, instructions, bits);
     const candidates = shortInstructions.filter(
       ({ match, mask }) => ((match ^ bits) & mask & SHORT_OPCODE) === 0,
     );
     return targetOf(short, candidates, SHORT_OPCODE);
+  };
+  const entries = Array.from({ length: 2048 }, (_, entry) => {
+    const parcel = (entry & OPCODE) | ((entry >> 7) << 12);
+    const bits = parcel & ((parcel & 3) === 3 ? OPCODE | FUNCT3 : SHORT_OPCODE);
+    const target = targets.get(bits) ?? targetAt(bits);
+    targets.set(bits, target);
+    return target;
   });
-  emitTable(code, targets, index);
+  emitTable(code, entries, index);
 }
 
 /** The instructions with these bits for the opcode and funct3. */

@@ -10,14 +10,14 @@ import type { DecodedInstruction } from "./code-reader.ts";
  */
 export type Narrow = number;
 
-/** Instructions that are done with 32 bits. */
-const WORDS: ReadonlySet<string> = new Set([
+/** Instructions that are done with 32 bits: their results are sign-extended whatever the operands are. */
+export const WORDS: ReadonlySet<string> = new Set([
   ...["addiw", "slliw", "srliw", "sraiw", "addw", "subw", "sllw", "srlw", "sraw"],
   ...["mulw", "rolw", "rorw", "roriw", "clzw", "ctzw", "cpopw", "slt", "slti", "sltu", "sltiu"],
 ]);
 
 /** Whether the operands that an instruction reads from registers are narrow. */
-function hasNarrowOperands({ read }: DecodedInstruction, narrow: Narrow): boolean {
+export function hasNarrowOperands({ read }: DecodedInstruction, narrow: Narrow): boolean {
   return (read & ~narrow) === 0;
 }
 
@@ -29,14 +29,21 @@ export function narrowAfter(decoded: DecodedInstruction, narrow: Narrow): Narrow
 }
 
 function hasNarrowResult(decoded: DecodedInstruction, narrow: Narrow): boolean {
-  const { instruction, word } = decoded;
-  const { name } = instruction;
+  const { name } = decoded.instruction;
   if (WORDS.has(name)) return true;
-  if (!hasNarrowOperands(decoded, narrow)) return false;
-  // Constants and copies.
-  if (name === "addi") return FIELDS.rs1.decode(word) === 0 || FIELDS.immI.decode(word) === 0;
-  if (name === "add") return FIELDS.rs1.decode(word) === 0 || FIELDS.rs2.decode(word) === 0;
-  return name in RESULTS;
+  return hasNarrowOperands(decoded, narrow) && (isConstantOrCopy(decoded) || name in RESULTS);
+}
+
+/** Whether the result is a number of 12 bits, or an operand as it is. */
+export function isConstantOrCopy({ instruction, word }: DecodedInstruction): boolean {
+  switch (instruction.name) {
+    case "addi":
+      return FIELDS.rs1.decode(word) === 0 || FIELDS.immI.decode(word) === 0;
+    case "add":
+      return FIELDS.rs1.decode(word) === 0 || FIELDS.rs2.decode(word) === 0;
+    default:
+      return false;
+  }
 }
 
 type Condition = (s: Semantics) => I32;

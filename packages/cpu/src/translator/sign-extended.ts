@@ -1,19 +1,19 @@
 import { FIELDS } from "../isa/fields.ts";
 import type { DecodedInstruction } from "./code-reader.ts";
+import { hasNarrowOperands, isConstantOrCopy, WORDS } from "./narrow.ts";
 import type { Block } from "./region.ts";
 
 /** Registers that hold a sign-extended 32-bit number, as a bit set. */
 export type SignExtended = number;
 
 const ALWAYS: ReadonlySet<string> = new Set([
-  ...["addiw", "slliw", "srliw", "sraiw", "addw", "subw", "sllw", "srlw", "sraw"],
-  ...["mulw", "divw", "divuw", "remw", "remuw", "rolw", "rorw", "roriw", "clzw", "ctzw", "cpopw"],
-  ...["clz", "ctz", "cpop", "slt", "slti", "sltu", "sltiu", "lui"],
+  ...WORDS,
+  ...["divw", "divuw", "remw", "remuw", "clz", "ctz", "cpop", "lui"],
   ...["lb", "lbu", "lh", "lhu", "lw", "sext.b", "sext.h", "zext.h"],
 ]);
 /** Where the operands are, the result is. */
 const IF_OPERANDS: ReadonlySet<string> = new Set([
-  ...["and", "or", "xor", "andi", "ori", "xori", "andn", "orn", "xnor", "min", "max", "minu", "maxu"],
+  ...["and", "or", "xor", "ori", "xori", "andn", "orn", "xnor", "min", "max", "minu", "maxu"],
 ]);
 
 /** Follows an instruction. */
@@ -23,33 +23,31 @@ export function signExtendedAfter(decoded: DecodedInstruction, before: SignExten
   return isSignExtended(decoded, before) ? before | written : before & ~written;
 }
 
-function isSignExtended({ instruction, word, read }: DecodedInstruction, before: SignExtended): boolean {
+function isSignExtended(decoded: DecodedInstruction, before: SignExtended): boolean {
+  const { instruction, word } = decoded;
   const { name } = instruction;
   if (ALWAYS.has(name)) return true;
-  const areOperands = (read & ~before) === 0;
+  const areOperands = hasNarrowOperands(decoded, before);
   switch (name) {
-    case "addi":
-      return FIELDS.rs1.decode(word) === 0 || (areOperands && FIELDS.immI.decode(word) === 0);
-    case "add":
-      return areOperands && (FIELDS.rs1.decode(word) === 0 || FIELDS.rs2.decode(word) === 0);
     case "srai":
-      return areOperands || ((word >>> 20) & 63) >= 32;
+      return areOperands || FIELDS.shamt6.decode(word) >= 32;
     case "srli":
-      return ((word >>> 20) & 63) >= 33;
+      return FIELDS.shamt6.decode(word) >= 33;
     case "andi":
       return areOperands || FIELDS.immI.decode(word) >= 0;
     default:
-      return areOperands && IF_OPERANDS.has(name);
+      return areOperands && (isConstantOrCopy(decoded) || IF_OPERANDS.has(name));
   }
 }
 
 /** Whether an instruction only copies a register, if that is sign-extended. */
-export function isCopy({ instruction, word, read }: DecodedInstruction, before: SignExtended): boolean {
+export function isCopy(decoded: DecodedInstruction, before: SignExtended): boolean {
+  const { instruction, word } = decoded;
   return (
     instruction.name === "addiw" &&
     FIELDS.immI.decode(word) === 0 &&
     FIELDS.rs1.decode(word) !== 0 &&
-    (read & ~before) === 0
+    hasNarrowOperands(decoded, before)
   );
 }
 

@@ -14,6 +14,16 @@ describe.each(TIERS)("$name", (tier) => {
     processor.memory.markDirty(address, bytes.length);
   };
 
+  const here = 0x4000_0000;
+  const there = 0x4010_0000;
+  /** The first page of the data at two addresses, with another page behind it at each. */
+  const twice: Parameters<typeof attempt>[0]["map"] = (map) => {
+    map(here, DATA, SUPERVISOR_PAGE);
+    map(here + 0x1000, DATA + 0x1000, SUPERVISOR_PAGE);
+    map(there, DATA, SUPERVISOR_PAGE);
+    map(there + 0x1000, DATA + 0x2000, SUPERVISOR_PAGE);
+  };
+
   test.each([
     ["between pages", 8, "addi a0, a0, 1"],
     ["within an instruction", 4, ".half 0x0505"],
@@ -27,8 +37,6 @@ describe.each(TIERS)("$name", (tier) => {
   });
 
   test("the page that follows depends on where the first one is mapped", () => {
-    const here = 0x4000_0000;
-    const there = 0x4010_0000;
     const entry = 4088;
     const prepare = (_hart: unknown, processor: Processor): void => {
       const rest = (step: number): string => `addi a0, a0, ${step}\n bnez a1, . - 12\n ret`;
@@ -41,12 +49,7 @@ describe.each(TIERS)("$name", (tier) => {
     const ending = run(`${call(here, "s6")}${call(there, "s7")}${call(here, "s8")}${call(there, "s9")}`, {
       mode: "supervisor",
       prepare,
-      map: (map) => {
-        map(here, DATA, SUPERVISOR_PAGE);
-        map(here + 0x1000, DATA + 0x1000, SUPERVISOR_PAGE);
-        map(there, DATA, SUPERVISOR_PAGE);
-        map(there + 0x1000, DATA + 0x2000, SUPERVISOR_PAGE);
-      },
+      map: twice,
     });
     expect(ending.cause).toBe("completed");
     expect(["s6", "s7", "s8", "s9"].map((name) => ending.x(name))).toEqual([
@@ -75,8 +78,6 @@ describe.each(TIERS)("$name", (tier) => {
   });
 
   test("a branch around one instruction leads around it in whatever page that is", () => {
-    const here = 0x4000_0000;
-    const there = 0x4010_0000;
     const entry = 4096 - 8;
     const prepare = (_hart: unknown, processor: Processor): void => {
       place(processor, DATA + entry, "andi t3, s0, 1\n bnez t3, . + 8");
@@ -95,12 +96,7 @@ describe.each(TIERS)("$name", (tier) => {
     const ending = run(`${call(here, "s6")}${call(there, "s7")}${call(here, "s8")}`, {
       mode: "supervisor",
       prepare,
-      map: (map) => {
-        map(here, DATA, SUPERVISOR_PAGE);
-        map(here + 0x1000, DATA + 0x1000, SUPERVISOR_PAGE);
-        map(there, DATA, SUPERVISOR_PAGE);
-        map(there + 0x1000, DATA + 0x2000, SUPERVISOR_PAGE);
-      },
+      map: twice,
     });
     expect([ending.x("s6"), ending.x("s7"), ending.x("s8")]).toEqual([1500n, 1500n * 256n, 1500n]);
   });

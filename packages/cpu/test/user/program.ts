@@ -38,10 +38,6 @@ export function put(processor: UserProcessor, address: number, bytes: Uint8Array
 
 export function load(tier: Tier, text: string): Loaded {
   const processor = makeProcessor(tier.translationThreshold);
-  return loadInto(processor, text);
-}
-
-function loadInto(processor: UserProcessor, text: string): Loaded {
   const { bytes, symbols } = assemble(text, { origin: CODE });
   put(processor, CODE, bytes);
   const hart = processor.harts[0] as UserHart;
@@ -61,19 +57,17 @@ export interface Ending {
   x(name: string): bigint;
 }
 
-const processors = new Map<Tier, UserProcessor>();
-
-/** Runs a program, several times where it is to be translated, from the same state; gives the end of the last time. */
+/**
+ * Runs a program, several times where it is to be translated, from the same state; gives the end of the last time. Each has
+ * a processor of its own: code that others were written over would be translated less eagerly.
+ */
 export function runProgram(
   tier: Tier,
   text: string,
   prepare: (hart: UserHart, processor: UserProcessor) => void = () => {},
 ): Ending {
   // A jump that goes nowhere makes the start of the body one that is worth translating.
-  const processor = processors.get(tier) ?? makeProcessor(tier.translationThreshold);
-  processors.set(tier, processor);
-  put(processor, BASE, new Uint8Array(SIZE));
-  const { hart } = loadInto(processor, `j body\n.balign 4\nbody:\n${text}\n`);
+  const { processor, hart } = load(tier, `j body\n.balign 4\nbody:\n${text}\n`);
   let exit: UserExit = "budget";
   let before = 0;
   for (let pass = 0; pass < tier.passes; pass++) {
