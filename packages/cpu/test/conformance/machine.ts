@@ -69,7 +69,7 @@ export interface Ending {
 export const USER_PAGE: number = Pte.V | Pte.R | Pte.W | Pte.X | Pte.U | Pte.A | Pte.D;
 export const SUPERVISOR_PAGE: number = Pte.V | Pte.R | Pte.W | Pte.X | Pte.A | Pte.D;
 
-/** A processor that serves one attempt after the other. */
+/** What an attempt runs on. */
 class Machine {
   readonly processor: Processor;
   readonly hart: Hart;
@@ -109,19 +109,20 @@ class Machine {
   }
 }
 
-const machines = new Map<Tier, Machine>();
-
-/** Runs a piece of code in a mode and says how it ended. */
+/**
+ * Runs a piece of code in a mode and says how it ended. On a processor of its own: code that others were written over would
+ * be translated less eagerly.
+ */
 export function attempt({ tier, mode, setup = "", body, prepare, map, now = () => 0 }: Attempt): Ending {
-  const machine = machines.get(tier) ?? new Machine(tier);
-  machines.set(tier, machine);
+  const machine = new Machine(tier);
   const { processor, hart } = machine;
   machine.now = now;
   const { bytes, symbols } = assemble(program(mode, setup, body, map !== undefined), { origin: ORIGIN });
+  processor.memory.bytes.set(bytes);
+  processor.memory.markDirty(ORIGIN, bytes.length);
   for (let pass = 0; pass < tier.passes; pass++) {
-    // The same code again stays translated.
-    machine.clear(pass === 0 ? 0 : DATA - ORIGIN, RAM_SIZE);
-    if (pass === 0) processor.memory.bytes.set(bytes);
+    // The code stays, and stays translated.
+    machine.clear(DATA - ORIGIN, RAM_SIZE);
     if (map !== undefined) buildTables(processor, mode, bytes.length, map);
     machine.finished = false;
     for (const line of LINES) hart.setInterrupt(line, false);
