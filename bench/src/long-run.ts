@@ -6,7 +6,7 @@ import { differenceOf, type LongRun, longRun } from "./long-run/run.ts";
 
 const STEPS = "sqlite,python,compile,more";
 
-const HELP = `usage: npm run bench -- long-run [--thresholds 0,2000,50] [--steps NAMES] [--scale N] [--limit SECONDS] [--quiet]
+const HELP = `usage: npm run bench -- long-run [--thresholds 0,3000,50] [--steps NAMES] [--scale N] [--limit SECONDS] [--quiet]
 
 Boots Debian, compiles C programs with its gcc and executes them, runs a part of Python's test suite and loads SQLite,
 with time made of instructions: once for each threshold of translation (0 only interprets). Console, instruction count
@@ -21,7 +21,7 @@ export async function longRunCommand(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      thresholds: { type: "string", default: "0,2000,50" },
+      thresholds: { type: "string", default: "0,3000,50" },
       steps: { type: "string", default: STEPS },
       scale: { type: "string", default: "1" },
       limit: { type: "string", default: "7200" },

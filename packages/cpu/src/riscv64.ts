@@ -19,7 +19,7 @@ import { Translator } from "./translator/translator.ts";
 export interface Riscv64Options extends TranslationsOptions {
   /**
    * How often a jump target is reached before its code is translated to WebAssembly. 0 only interprets.
-   * @defaultValue 2000
+   * @defaultValue 3000
    */
   readonly translationThreshold?: number;
 }
@@ -81,7 +81,7 @@ export function riscv64(options: Riscv64Options = {}): ProcessorFactory {
 
 /** The same with RAM at host addresses from `ramStart` on, a multiple of 64 KiB. */
 export function riscv64At(options: Riscv64Options, ramStart: number): ProcessorFactory {
-  const { translationThreshold = 2000 } = options;
+  const { translationThreshold = 3000 } = options;
   checkThreshold(translationThreshold);
   const earlier = readTranslations(options, translationThreshold);
   return (environment) => createProcessor(environment, translationThreshold, earlier, ramStart);

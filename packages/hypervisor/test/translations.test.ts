@@ -6,7 +6,7 @@ import { kernelOf, sbi } from "./support/guest.ts";
 
 const FUNCTIONS = 50;
 /** Calls of each function: too few for the threshold. */
-const CALLS = 1900;
+const CALLS = 2900;
 const COUNT = 0x80800000;
 
 /** Calls functions on several pages by turns, then does what `end` says; hart 1 does so at the same time if there is one. */

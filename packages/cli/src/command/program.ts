@@ -262,7 +262,7 @@ function translateProgram(finish: (exitCode: number) => void): Command {
     .description(
       'Runs a machine as "isomorph run" does, and writes what code was worth translating to FILE. With\n' +
         '"isomorph run --translations FILE" the same code, in whatever machine, is then translated when it is reached a\n' +
-        "few times rather than 2000 times. Where FILE is there already, it is used and what is new is added to it.",
+        "few hundred times rather than 3000 times. Where FILE is there already, it is used and what is new is added to it.",
     )
     .argument("[ELF]", "a program to run in S-mode, as a kernel")
     .requiredOption("-o, --output <file>", "where to write what was learned, or to add it")

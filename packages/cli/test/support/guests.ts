@@ -120,11 +120,11 @@ export function crashingGuest(): Uint8Array {
 
 const FUNCTIONS = 40;
 
-/** Calls functions by turns, each a thousand times, says "done" and switches itself off, or stays if `end` is "stay". */
+/** Calls functions by turns, each a little less often than code is translated, says "done" and switches itself off, or stays if `end` is "stay". */
 export function busyGuest(end: "off" | "stay" = "off"): Uint8Array {
   const indices = Array.from({ length: FUNCTIONS }, (_, index) => index);
   return image(`
-    li s1, 1900
+    li s1, 2900
     la s3, table
   round:
     mv s4, s3

@@ -58,7 +58,7 @@ export interface WholeLimits {
   readonly calls: number;
 }
 
-/** The limits that belong to a translation threshold: 4096, 62,500 and a million for 2000; with 1, a few. */
+/** The limits that belong to a translation threshold: 6144, 140,625 and 2.25 million for 3000; with 1, a few. */
 function wholeLimits(threshold: number): WholeLimits {
   return {
     seams: Math.min(Math.ceil(threshold * 2.048), LARGEST_ENTRY),
